@@ -1,0 +1,1 @@
+//! The domain: configuration, state machines, invariants.

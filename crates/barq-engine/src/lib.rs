@@ -1,0 +1,1 @@
+//! Journal, single-writer loop, executor, ports, read models.

@@ -1,0 +1,1 @@
+//! The data plane: proxy, instances, probes, autoscaler, tripwires, logs.

@@ -1,0 +1,1 @@
+//! OCI images on a content-addressed store.

@@ -1,0 +1,1 @@
+//! Runs checks and builds in child processes and streams their output.

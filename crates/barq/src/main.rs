@@ -1,0 +1,3 @@
+//! The barq binary.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Commands for those who change barq.
+
+fn main() {}
