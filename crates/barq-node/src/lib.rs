@@ -1,1 +1,7 @@
-//! The data plane: proxy, instances, probes, autoscaler, tripwires, logs.
+//! The data plane: everything that serves users' requests, and goes on serving them without the control plane.
+//!
+//! `proxy` routes and judges each request; `instances` starts, probes, scales and drains the processes behind it; `control`
+//! decides which configuration is in force; `api` is what the control plane and the node say to each other. Nothing here
+//! knows what a delivery, a rollout or an approval is.
+
+pub mod api;
