@@ -1,1 +1,2 @@
 //! The domain: configuration, state machines, invariants.
+pub mod configuration;
