@@ -1,0 +1,372 @@
+//! Which configuration of one service is in force: a pure state machine with a one-way veto towards stable.
+//!
+//! The control plane offers plans; a trip, an expired lease or a restart takes the canary's traffic away, and only a new
+//! generation gives it back. It is a value: whoever embeds it holds it under one lock for each service, writes `durable()`
+//! down, and routes by `shares()`. It knows no file, no thread and no clock.
+//!
+//! **Invariants** (checked by an independent walk in the tests): the shares sum to 100 or there are none; a latched
+//! revision has no traffic; a canary has traffic only in the run that accepted its generation, while its lease holds and
+//! it has not tripped; trips are numbered for ever.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lease::{Lease, LeaseRefusal, Run};
+use crate::plan::{Canary, Invalid, Plan, Share, percent_in};
+
+/// The state of one service's traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Control {
+    run: Run,
+    durable: Durable,
+    standing: Standing,
+    lease: Option<Lease>,
+}
+
+/// What must survive a restart. It is written before a plan that moves traffic away from stable is in force, and after a
+/// trip.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Durable {
+    /// The plan in force.
+    pub plan: Option<Plan>,
+    /// The number of the last trip ever.
+    pub trips: u64,
+    /// The last trip, if the node itself has seen it.
+    pub last_trip: Option<Trip>,
+    /// Trips that nobody has acknowledged, by revision.
+    pub latched: BTreeMap<String, Trip>,
+}
+
+/// A trip, as far as it decides anything.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Trip {
+    /// Counts the service's trips from 1.
+    pub number: u64,
+    /// Whose traffic was taken.
+    pub revision: String,
+    /// The generation in force.
+    pub generation: u64,
+    /// The step.
+    pub step: u32,
+    /// Errors counted in this generation.
+    pub errors: u64,
+    /// Requests in flight on the canary.
+    pub in_flight: u64,
+}
+
+/// How the canary of the plan in force stands. `Serving` when there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// The planned shares are in force.
+    Serving,
+    /// It tripped: stable has everything.
+    Tripped,
+    /// Its lease ran out: stable has everything. No verdict.
+    LeaseExpired,
+    /// The node restarted: stable has everything. No verdict.
+    Suspended,
+}
+
+/// What would become of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Considered {
+    /// It is the plan in force, offered again.
+    Duplicate,
+    /// It would be accepted.
+    New {
+        /// It gives nobody but the present stable more than now: accepted even when it can't be written.
+        towards_stable: bool,
+    },
+}
+
+/// A plan was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Accepted {
+    /// It was in force already; nothing changed, not even the lease.
+    Duplicate,
+    /// It is in force now.
+    InForce {
+        /// The trips that it acknowledged: their wires are to be acknowledged before they are armed.
+        released: Vec<Trip>,
+    },
+}
+
+/// Why a plan was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// An older generation, or other content under the one in force.
+    #[error("generation {offered} is refused: {current} is in force")]
+    StaleGeneration {
+        /// What was offered.
+        offered: u64,
+        /// What is in force.
+        current: u64,
+    },
+    /// It was planned before the last trip was heard of.
+    #[error("the plan knows of trip {known}, but there was trip {last}")]
+    UnheardTrip {
+        /// What the planner knew.
+        known: u64,
+        /// The last trip's number.
+        last: u64,
+    },
+    /// Traffic for a revision that tripped, without the acknowledgement of that very trip.
+    #[error("revision {} tripped (trip {}) and the plan does not acknowledge it", trip.revision, trip.number)]
+    Latched {
+        /// What happened.
+        trip: Trip,
+    },
+    /// It contradicts itself.
+    #[error("the plan is not valid")]
+    Invalid(#[source] Invalid),
+}
+
+impl Control {
+    /// A service that nothing is known of.
+    pub fn new(run: Run) -> Self {
+        Self::restart(Durable::default(), run)
+    }
+
+    /// Begins a run with what was written down: a canary is at 0 % whatever its plan says, and stays there until another
+    /// generation is accepted.
+    pub fn restart(durable: Durable, run: Run) -> Self {
+        let standing = match canary_of(&durable) {
+            None => Standing::Serving,
+            Some(canary) if tripped_in_force(&durable, canary) => Standing::Tripped,
+            Some(_) => Standing::Suspended,
+        };
+        Self {
+            run,
+            durable,
+            standing,
+            lease: None,
+        }
+    }
+
+    /// What would become of the plan, without a change.
+    ///
+    /// # Errors
+    /// Why it would be refused.
+    pub fn consider(&self, plan: &Plan) -> Result<Considered, Refusal> {
+        let current = self.generation();
+        if self
+            .durable
+            .plan
+            .as_ref()
+            .is_some_and(|held| held.generation == plan.generation && held.content == plan.content)
+        {
+            return Ok(Considered::Duplicate);
+        }
+        if plan.generation <= current {
+            return Err(Refusal::StaleGeneration {
+                offered: plan.generation,
+                current,
+            });
+        }
+        plan.check().map_err(Refusal::Invalid)?;
+        if plan.last_trip < self.durable.trips {
+            return Err(Refusal::UnheardTrip {
+                known: plan.last_trip,
+                last: self.durable.trips,
+            });
+        }
+        let unacknowledged = plan
+            .receivers()
+            .filter_map(|revision| self.durable.latched.get(revision))
+            .find(|trip| plan.acknowledges != Some(trip.number));
+        match unacknowledged {
+            Some(trip) => Err(Refusal::Latched { trip: trip.clone() }),
+            None => Ok(Considered::New {
+                towards_stable: self.is_towards_stable(plan),
+            }),
+        }
+    }
+
+    /// Puts the plan in force and grants its canary a lease. The planner may know of more trips than this node (whose disk
+    /// was lost): numbering goes on from there.
+    ///
+    /// # Errors
+    /// As [`Control::consider`]; nothing has changed then.
+    pub fn accept(&mut self, plan: Plan, now: Duration) -> Result<Accepted, Refusal> {
+        if self.consider(&plan)? == Considered::Duplicate {
+            return Ok(Accepted::Duplicate);
+        }
+        let receivers: Vec<String> = plan.receivers().map(str::to_owned).collect();
+        let released = receivers
+            .iter()
+            .filter_map(|revision| self.durable.latched.remove(revision))
+            .collect();
+        self.lease = plan.canary.as_ref().map(|canary| {
+            Lease::grant(
+                self.run,
+                plan.generation,
+                Duration::from_millis(canary.lease_ms),
+                now,
+            )
+        });
+        self.standing = Standing::Serving;
+        self.durable.trips = self.durable.trips.max(plan.last_trip);
+        self.durable.plan = Some(plan);
+        Ok(Accepted::InForce { released })
+    }
+
+    /// The tripwire of `revision` has tripped: stable has everything, the revision is latched. `None` when it is not the
+    /// canary in force or has tripped already. An expired lease or a restart does not hide a verdict.
+    pub fn trip(&mut self, revision: &str, errors: u64, in_flight: u64) -> Option<Trip> {
+        let plan = self.durable.plan.as_ref()?;
+        let canary = plan
+            .canary
+            .as_ref()
+            .filter(|canary| canary.revision == revision)?;
+        if self.standing == Standing::Tripped {
+            return None;
+        }
+        let trip = Trip {
+            number: self.durable.trips + 1,
+            revision: revision.to_owned(),
+            generation: plan.generation,
+            step: canary.step,
+            errors,
+            in_flight,
+        };
+        self.standing = Standing::Tripped;
+        self.durable.trips = trip.number;
+        self.durable.last_trip = Some(trip.clone());
+        self.durable
+            .latched
+            .insert(revision.to_owned(), trip.clone());
+        Some(trip)
+    }
+
+    /// Lets time pass: true when the lease ran out by it, and the shares changed.
+    pub fn tick(&mut self, now: Duration) -> bool {
+        let expired = self.standing == Standing::Serving
+            && self
+                .lease
+                .as_ref()
+                .is_some_and(|lease| lease.has_expired(now));
+        if expired {
+            self.standing = Standing::LeaseExpired;
+        }
+        expired
+    }
+
+    /// Renews the canary's lease.
+    ///
+    /// # Errors
+    /// When there is none to renew, or not by this caller.
+    pub fn renew(&mut self, run: Run, generation: u64, now: Duration) -> Result<(), LeaseRefusal> {
+        self.tick(now);
+        if run != self.run {
+            return Err(LeaseRefusal::OtherRun);
+        }
+        match self.standing {
+            Standing::Tripped => Err(LeaseRefusal::Tripped),
+            Standing::LeaseExpired => Err(LeaseRefusal::Expired),
+            Standing::Suspended => Err(LeaseRefusal::None),
+            Standing::Serving => self
+                .lease
+                .as_mut()
+                .ok_or(LeaseRefusal::None)?
+                .renew(run, generation, now),
+        }
+    }
+
+    /// When to call [`Control::tick`] next.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let lease = self
+            .lease
+            .as_ref()
+            .filter(|_| self.standing == Standing::Serving)?;
+        Some(lease.expires())
+    }
+
+    /// The shares in force: the planned ones, or all for stable.
+    pub fn shares(&self) -> Vec<Share> {
+        match (&self.durable.plan, self.canary()) {
+            (None, _) => Vec::new(),
+            (Some(_), Some(canary)) if self.standing != Standing::Serving => {
+                vec![Share {
+                    revision: canary.stable.clone(),
+                    percent: 100,
+                }]
+            }
+            (Some(plan), _) => plan.traffic.clone(),
+        }
+    }
+
+    /// The generation in force, 0 before the first.
+    pub fn generation(&self) -> u64 {
+        self.durable.plan.as_ref().map_or(0, |plan| plan.generation)
+    }
+
+    /// The trial of the plan in force.
+    pub fn canary(&self) -> Option<&Canary> {
+        canary_of(&self.durable)
+    }
+
+    /// How the canary stands.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// The run that leases are bound to.
+    pub fn run(&self) -> Run {
+        self.run
+    }
+
+    /// What is left of the lease: zero when there is none in this run, or it ran out, or the canary tripped.
+    pub fn lease_remaining(&self, now: Duration) -> Duration {
+        match self.standing {
+            Standing::Serving => self
+                .lease
+                .as_ref()
+                .map_or(Duration::ZERO, |lease| lease.remaining(now)),
+            Standing::Tripped | Standing::LeaseExpired | Standing::Suspended => Duration::ZERO,
+        }
+    }
+
+    /// What must be written down.
+    pub fn durable(&self) -> &Durable {
+        &self.durable
+    }
+
+    /// The revision that everything would fall back to: the canary's stable, or the one that has all traffic.
+    pub fn stable(&self) -> Option<&str> {
+        let plan = self.durable.plan.as_ref()?;
+        match &plan.canary {
+            Some(canary) => Some(&canary.stable),
+            None => plan
+                .traffic
+                .iter()
+                .find(|share| share.percent == 100)
+                .map(|share| share.revision.as_str()),
+        }
+    }
+
+    fn is_towards_stable(&self, plan: &Plan) -> bool {
+        let Some(stable) = self.stable() else {
+            return false;
+        };
+        let now = self.shares();
+        plan.percent(stable) >= percent_in(&now, stable)
+            && plan.traffic.iter().all(|share| {
+                share.revision == stable || share.percent <= percent_in(&now, &share.revision)
+            })
+    }
+}
+
+fn canary_of(durable: &Durable) -> Option<&Canary> {
+    durable.plan.as_ref()?.canary.as_ref()
+}
+
+fn tripped_in_force(durable: &Durable, canary: &Canary) -> bool {
+    let generation = durable.plan.as_ref().map_or(0, |plan| plan.generation);
+    let last = durable.last_trip.as_ref();
+    last.is_some_and(|trip| trip.revision == canary.revision && trip.generation == generation)
+}
+
+#[cfg(test)]
+mod tests;
