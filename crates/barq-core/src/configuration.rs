@@ -7,19 +7,41 @@
 //! Nothing here may know how a rollout proceeds, what a role may do, or that there is a file system or a clock.
 
 mod defaults;
+mod diagnostics;
+mod digest;
 mod environment;
+mod keys;
+pub mod loosening;
 mod milliseconds;
+mod parse;
+mod render;
+mod rules;
+mod schema;
 mod service_name;
+mod shapes;
+mod spelling;
+#[cfg(test)]
+pub(crate) mod testing;
+mod units;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use diagnostics::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics, Severity, Style};
 pub use environment::{
     Approval, Environment, EnvironmentValue, Guard, GuardAction, GuardLimit, Instances, Keep, Role,
     Step, UnknownRole,
 };
+pub use keys::{
+    CHECKS_MAX, CONCURRENCY_MAX, CONFIGURATION_BYTES_MAX, CPU_MILLIS_MAX, DURATION_MAX,
+    ENVIRONMENTS_MAX, INSTANCES_MAX, ITEMS_MAX, LEASE_MAX, LEASE_MIN, PROBE_FAILURES_MAX,
+    REVISIONS_MAX, STEP_ERRORS_MAX, STEPS_MAX,
+};
+pub use parse::Parsed;
+pub use render::render_toml;
+pub use schema::schema;
 pub use service_name::{InvalidServiceName, ServiceName};
 
 /// The environment that every push reaches by itself; always the first in delivery order.
@@ -94,7 +116,7 @@ impl Requirement {
     pub const ALL: [Self; 1] = [Self::ContainerEngine];
 
     /// The name in `barq.toml`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::ContainerEngine => "container-engine",
         }

@@ -109,7 +109,7 @@ impl Role {
     pub const ALL: [Self; 4] = [Self::Developer, Self::Operator, Self::TechLead, Self::Admin];
 
     /// The name in `barq.toml`, on the command line and in the API.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Developer => "developer",
             Self::Operator => "operator",
@@ -192,7 +192,7 @@ impl GuardAction {
     pub const ALL: [Self; 2] = [Self::Alert, Self::Rollback];
 
     /// The name in `barq.toml`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Alert => "alert",
             Self::Rollback => "rollback",
