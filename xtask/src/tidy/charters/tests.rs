@@ -37,3 +37,11 @@ fn a_file_opens_with_a_charter() {
         }
     }
 }
+
+#[test]
+fn a_test_file_may_be_shorter() {
+    let text = "//! Limits of the tripwire.\n";
+    assert!(check(&file("src/tripwire.rs", text)).is_some());
+    assert_eq!(check(&file("src/tripwire/tests.rs", text)), None);
+    assert!(check(&file("src/tripwire/tests.rs", "//! Tests.\n")).is_some());
+}
