@@ -1,1 +1,3 @@
 //! Journal, single-writer loop, executor, ports, read models.
+
+pub mod journal;
