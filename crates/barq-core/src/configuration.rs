@@ -11,6 +11,7 @@ mod diagnostics;
 mod digest;
 mod environment;
 mod keys;
+mod limits;
 pub mod loosening;
 mod milliseconds;
 mod parse;
@@ -34,10 +35,10 @@ pub use environment::{
     Approval, Environment, EnvironmentValue, Guard, GuardAction, GuardLimit, Instances, Keep, Role,
     Step, UnknownRole,
 };
-pub use keys::{
+pub use limits::{
     CHECKS_MAX, CONCURRENCY_MAX, CONFIGURATION_BYTES_MAX, CPU_MILLIS_MAX, DURATION_MAX,
-    ENVIRONMENTS_MAX, INSTANCES_MAX, ITEMS_MAX, LEASE_MAX, LEASE_MIN, PROBE_FAILURES_MAX,
-    REVISIONS_MAX, STEP_ERRORS_MAX, STEPS_MAX,
+    ENVIRONMENTS_MAX, INSTANCES_MAX, ITEMS_MAX, LEASE_MAX, LEASE_MIN, MEMORY_BYTES_MAX,
+    MEMORY_BYTES_MIN, PROBE_FAILURES_MAX, REVISIONS_MAX, STEP_ERRORS_MAX, STEPS_MAX,
 };
 pub use parse::Parsed;
 pub use render::render_toml;

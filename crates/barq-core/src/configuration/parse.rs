@@ -11,7 +11,8 @@ mod table;
 use toml::de::DeTable;
 
 use super::diagnostics::{Diagnostic, Diagnostics};
-use super::keys::{CONFIGURATION_BYTES_MAX, FILE};
+use super::keys::FILE;
+use super::limits::CONFIGURATION_BYTES_MAX;
 use super::shapes::check_table;
 use super::{Configuration, ServiceName};
 use table::Table;

@@ -45,7 +45,7 @@ fn shape(shape_of: &Shape) -> Value {
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::Whole { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Shape::Cpu => {
-            json!({ "type": "number", "exclusiveMinimum": 0, "maximum": super::keys::CPU_MILLIS_MAX / 1_000 })
+            json!({ "type": "number", "exclusiveMinimum": 0, "maximum": super::limits::CPU_MILLIS_MAX / 1_000 })
         }
         Shape::Duration { .. } => {
             json!({ "type": "string", "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$", "minLength": 2 })

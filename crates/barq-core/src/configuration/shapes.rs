@@ -31,7 +31,7 @@ pub(crate) fn check_table(
 ) {
     for (name, value) in table {
         match keys.keys.iter().find(|key| key.name == name.get_ref()) {
-            Some(key) => check_value(report, key.name, value, &key.shape),
+            Some(key) => check_value(report, &in_backticks(key.name), value, &key.shape),
             None => report.push(unknown_key(name.span(), name.get_ref(), table, keys)),
         }
     }
@@ -92,20 +92,20 @@ pub(crate) fn cpu_millis(value: &DeValue<'_>) -> Option<u32> {
 }
 
 /// Checks a value against the shape of its key.
-fn check_value(report: &mut Diagnostics, key: &str, value: &Value<'_>, shape: &'static Shape) {
+fn check_value(report: &mut Diagnostics, what: &str, value: &Value<'_>, shape: &'static Shape) {
     let span = value.span();
     match (shape, value.get_ref()) {
         (Shape::Flag, DeValue::Boolean(_)) | (Shape::OrFalse(_), DeValue::Boolean(false)) => {}
-        (Shape::OrFalse(inner), DeValue::Table(_)) => check_value(report, key, value, inner),
+        (Shape::OrFalse(inner), DeValue::Table(_)) => check_value(report, what, value, inner),
         (Shape::Whole { min, max }, DeValue::Integer(_)) => {
-            check_whole(report, key, value, *min, *max)
+            check_whole(report, what, value, *min, *max);
         }
-        (Shape::Cpu, DeValue::Integer(_) | DeValue::Float(_)) => check_cpu(report, key, value),
+        (Shape::Cpu, DeValue::Integer(_) | DeValue::Float(_)) => check_cpu(report, what, value),
         (Shape::Duration { min, max }, DeValue::String(text)) => {
             let bounds = (format_duration(*min), format_duration(*max));
             check_bounds(
                 report,
-                key,
+                what,
                 span,
                 parse_duration(text).map(|found| (min..=max).contains(&&found)),
                 bounds,
@@ -115,16 +115,16 @@ fn check_value(report: &mut Diagnostics, key: &str, value: &Value<'_>, shape: &'
             let bounds = (format_size(*min), format_size(*max));
             check_bounds(
                 report,
-                key,
+                what,
                 span,
                 parse_size(text).map(|found| (min..=max).contains(&&found)),
                 bounds,
             );
         }
         (Shape::Text(rule) | Shape::TextOr(rule, _), DeValue::String(text)) => {
-            check_text(report, key, span, text, rule);
+            check_text(report, what, span, text, rule);
         }
-        (Shape::OneOf(words), DeValue::String(text)) => check_word(report, key, span, text, words),
+        (Shape::OneOf(words), DeValue::String(text)) => check_word(report, what, span, text, words),
         (
             Shape::List {
                 item,
@@ -134,13 +134,13 @@ fn check_value(report: &mut Diagnostics, key: &str, value: &Value<'_>, shape: &'
             },
             DeValue::Array(items),
         ) => {
-            check_length(report, key, span, items.len(), *min..=*max);
-            items
-                .iter()
-                .take(*max)
-                .for_each(|value| check_value(report, key, value, item));
+            check_length(report, what, span, items.len(), *min..=*max);
+            let of_item = format!("an item of {what}");
+            for value in items.iter().take(*max) {
+                check_value(report, &of_item, value, item);
+            }
             if *unique {
-                check_unique(report, key, items.iter().take(*max));
+                check_unique(report, what, items.iter().take(*max));
             }
         }
         (
@@ -152,25 +152,26 @@ fn check_value(report: &mut Diagnostics, key: &str, value: &Value<'_>, shape: &'
             },
             DeValue::Table(table),
         ) => {
-            check_length(report, key, span, table.len(), *min..=*max);
+            check_length(report, what, span, table.len(), *min..=*max);
+            let of_key = format!("a key of {what}");
             for (name, value) in table.iter().take(*max) {
-                check_text(report, key, name.span(), name.get_ref(), rule);
-                check_value(report, name.get_ref(), value, shape);
+                check_text(report, &of_key, name.span(), name.get_ref(), rule);
+                check_value(report, &in_backticks(name.get_ref()), value, shape);
             }
         }
         (Shape::Table(keys) | Shape::TextOr(_, keys), DeValue::Table(table)) => {
-            check_table(report, table, span, keys)
+            check_table(report, table, span, keys);
         }
-        (shape, found) => report.push(mismatch::diagnostic(key, span, found, shape)),
+        (shape, found) => report.push(mismatch::diagnostic(what, span, found, shape)),
     }
 }
 
-fn check_whole(report: &mut Diagnostics, key: &str, value: &Value<'_>, min: u64, max: u64) {
+fn check_whole(report: &mut Diagnostics, what: &str, value: &Value<'_>, min: u64, max: u64) {
     if !whole(value.get_ref()).is_some_and(|number| (min..=max).contains(&number)) {
-        let message = format!("`{key}` is out of range");
+        let message = format!("{what} is out of range");
         let diagnostic =
             Diagnostic::error(value.span(), message, format!("must be {min} to {max}"));
-        let scale_to_zero = key == "min" && min == 1 && whole(value.get_ref()) == Some(0);
+        let scale_to_zero = what == "`min`" && min == 1 && whole(value.get_ref()) == Some(0);
         report.push(if scale_to_zero {
             diagnostic.help_with(
                 "an environment always has an instance: scaling to zero is not supported",
@@ -181,10 +182,10 @@ fn check_whole(report: &mut Diagnostics, key: &str, value: &Value<'_>, min: u64,
     }
 }
 
-fn check_cpu(report: &mut Diagnostics, key: &str, value: &Value<'_>) {
-    let max = super::keys::CPU_MILLIS_MAX;
+fn check_cpu(report: &mut Diagnostics, what: &str, value: &Value<'_>) {
+    let max = super::limits::CPU_MILLIS_MAX;
     if !cpu_millis(value.get_ref()).is_some_and(|millis| (1..=max).contains(&millis)) {
-        let message = format!("`{key}` is out of range");
+        let message = format!("{what} is out of range");
         let label = format!("must be 0.001 to {}, in steps of 0.001", max / 1_000);
         report.push(Diagnostic::error(value.span(), message, label));
     }
@@ -193,7 +194,7 @@ fn check_cpu(report: &mut Diagnostics, key: &str, value: &Value<'_>) {
 /// Checks a number with a unit that was read, and whether it lies between its bounds.
 fn check_bounds(
     report: &mut Diagnostics,
-    key: &str,
+    what: &str,
     span: Range<usize>,
     within: Result<bool, Fault>,
     (min, max): (String, String),
@@ -201,18 +202,18 @@ fn check_bounds(
     match within {
         Ok(true) => {}
         Ok(false) => {
-            let message = format!("`{key}` is out of range");
+            let message = format!("{what} is out of range");
             report.push(Diagnostic::error(
                 span,
                 message,
                 format!("must be {min} to {max}"),
             ));
         }
-        Err(fault) => report.push(refusal(span, format!("`{key}` can't be read"), &fault)),
+        Err(fault) => report.push(refusal(span, format!("{what} can't be read"), &fault)),
     }
 }
 
-fn check_text(report: &mut Diagnostics, key: &str, span: Range<usize>, text: &str, rule: &Rule) {
+fn check_text(report: &mut Diagnostics, what: &str, span: Range<usize>, text: &str, rule: &Rule) {
     let any_text = std::ptr::eq(rule, &raw const super::rules::ANY_TEXT);
     let fault = if text.contains('\0') {
         Some(Fault::new("contains a NUL, which no process can be given"))
@@ -224,20 +225,26 @@ fn check_text(report: &mut Diagnostics, key: &str, span: Range<usize>, text: &st
     if let Some(fault) = fault {
         report.push(refusal(
             span,
-            format!("`{key}` must be {}", rule.what),
+            format!("{what} must be {}", rule.what),
             &fault,
         ));
     }
 }
 
-fn check_word(report: &mut Diagnostics, key: &str, span: Range<usize>, text: &str, words: &[&str]) {
+fn check_word(
+    report: &mut Diagnostics,
+    what: &str,
+    span: Range<usize>,
+    text: &str,
+    words: &[&str],
+) {
     if !words.contains(&text) {
-        let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-        let fault = Fault::new(format!("must be {}", quoted.join(" or ")));
+        let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+        let fault = Fault::new(format!("can be {}", quoted.join(", ")));
         let meant = nearest(text, words.iter().copied()).map(str::to_owned);
         report.push(refusal(
             span,
-            format!("`{key}` does not know this word"),
+            format!("{what} can't be {text:?}"),
             &fault.instead_of(meant),
         ));
     }
@@ -245,7 +252,7 @@ fn check_word(report: &mut Diagnostics, key: &str, span: Range<usize>, text: &st
 
 fn check_length(
     report: &mut Diagnostics,
-    key: &str,
+    what: &str,
     span: Range<usize>,
     length: usize,
     bounds: std::ops::RangeInclusive<usize>,
@@ -253,12 +260,12 @@ fn check_length(
     if !bounds.contains(&length) {
         let (message, label) = if length == 0 {
             (
-                format!("`{key}` is empty"),
+                format!("{what} is empty"),
                 "must have at least one item".to_owned(),
             )
         } else {
             (
-                format!("`{key}` has too many items"),
+                format!("{what} has too many items"),
                 format!("{length} items, at most {} are allowed", bounds.end()),
             )
         };
@@ -268,7 +275,7 @@ fn check_length(
 
 fn check_unique<'v>(
     report: &mut Diagnostics,
-    key: &str,
+    what: &str,
     items: impl Iterator<Item = &'v Value<'v>>,
 ) {
     let mut seen: std::collections::BTreeMap<&str, Range<usize>> =
@@ -278,7 +285,7 @@ fn check_unique<'v>(
             continue;
         };
         if let Some(first) = seen.get(text) {
-            let message = format!("`{key}` names {text:?} twice");
+            let message = format!("{what} names {text:?} twice");
             report.push(
                 Diagnostic::error(item.span(), message, "again here")
                     .also(first.clone(), "first here"),
@@ -335,4 +342,9 @@ fn misspelling(name: &str, table: &DeTable<'_>, keys: &'static Keys) -> Option<&
         return None;
     }
     nearest(name, names.filter(|known| !table.contains_key(*known)))
+}
+
+/// How messages name a key.
+fn in_backticks(name: &str) -> String {
+    format!("`{}`", name.escape_debug())
 }

@@ -11,14 +11,14 @@ use super::super::keys::Shape;
 
 /// The error for a value of which the type does not fit the shape.
 pub(super) fn diagnostic(
-    key: &str,
+    what: &str,
     span: Range<usize>,
     found: &DeValue<'_>,
     shape: &'static Shape,
 ) -> Diagnostic {
-    let message = format!("`{}` must be {}", key.escape_debug(), expected(shape));
+    let message = format!("{what} must be {}", expected(shape));
     let diagnostic = Diagnostic::error(span, message, format!("this is {}", describe(found)));
-    match meant(key, found, shape) {
+    match meant(what, found, shape) {
         Some(help) => diagnostic.help_with(help),
         None => diagnostic,
     }
@@ -60,7 +60,7 @@ fn describe(value: &DeValue<'_>) -> &'static str {
 }
 
 /// What to write in its place, where that is clear.
-fn meant(key: &str, found: &DeValue<'_>, shape: &Shape) -> Option<String> {
+fn meant(what: &str, found: &DeValue<'_>, shape: &Shape) -> Option<String> {
     match (shape, found) {
         (Shape::Duration { .. }, DeValue::Integer(number)) => Some(format!(
             "a number alone does not say its unit; for seconds write \"{number}s\""
@@ -100,7 +100,7 @@ fn meant(key: &str, found: &DeValue<'_>, shape: &Shape) -> Option<String> {
             },
             DeValue::Table(_),
         ) => Some(format!(
-            "there can be several: write `[[{key}]]`, with two brackets"
+            "there can be several: write `[[{}]]`, with two brackets"
         )),
         (Shape::OrFalse(Shape::Table(keys)), DeValue::Boolean(true)) => {
             let names: Vec<&str> = keys.keys.iter().map(|key| key.name).collect();

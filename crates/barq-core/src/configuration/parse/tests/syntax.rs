@@ -176,12 +176,21 @@ fn all_faults_in_one_go() {
 
 #[test]
 fn escape_sequences_of_the_file_do_not_reach_the_terminal() {
-    let text = "\"\\u001b[31m\" = 1\nservice = \"\\u001b[31m\"\nbranch = \"a\u{85}b\"\n";
-    for style in [Style::Plain, Style::Coloured] {
-        let report = Configuration::parse(text, "barq.toml")
-            .unwrap_err()
-            .render(style);
-        assert!(!report.contains("\u{1b}[31m\""), "{report}");
+    let sequence = "\u{1b}[7;35m";
+    for text in [
+        format!("service = \"{sequence}\"\n"),
+        "\"\\u001b[7;35m\" = 1\nservice = \"\\u001b[7;35m\"\nbranch = \"\\u001b[7;35m\"\n"
+            .to_owned(),
+        "environments.\"\\u001b[7;35m\" = { env = { \"\\u001b[7;35m\" = 1 } }\n".to_owned(),
+    ] {
+        let report = Configuration::parse(&text, "barq.toml").unwrap_err();
+        for text in [
+            report.to_string(),
+            report.render(Style::Coloured),
+            report.summary(),
+        ] {
+            assert!(!text.contains(sequence), "{text:?}");
+        }
     }
 }
 

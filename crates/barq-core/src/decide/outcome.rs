@@ -1,0 +1,324 @@
+//! What came of an effect. An outcome whose key is no longer pending is late, and yields no event.
+
+use jiff::SignedDuration;
+
+use super::Draft;
+use crate::effect::{EffectKey, EffectTarget, Outcome, PlanRefusal};
+use crate::event::{
+    CheckOutcome, DeliveryEvent, DirectReason, EffectEvent, Event, IncidentEvent, ProbeLine,
+    RollbackCause, RolloutEvent, ServiceEvent,
+};
+use crate::identity::{DeliveryId, IncidentId, RolloutId, ServiceId};
+use crate::pending::unfinished;
+use crate::rollout::{Phase, Rollout};
+
+/// Attempts of an effect whose lasting failure ends what it is for; the others go on for ever, since giving up would
+/// leave something half done.
+const ATTEMPTS_MAX: u32 = 5;
+/// Rounds of the final verification that may fail before the traffic is taken back.
+const VERIFY_ROUNDS_MAX: u32 = 5;
+/// Between two rounds.
+const VERIFY_PAUSE: SignedDuration = SignedDuration::from_secs(1);
+/// How often a rollback target is asked that is not as it should be.
+const PROVE_ATTEMPTS_MAX: u32 = 5;
+/// The pause after the first attempt; doubled with each further one.
+const RETRY_PAUSE: SignedDuration = SignedDuration::from_millis(500);
+/// The longest pause.
+const RETRY_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(15);
+/// Doublings of the pause until it is certainly the longest.
+const RETRY_DOUBLINGS_MAX: u32 = 6;
+
+impl Draft<'_> {
+    pub(super) fn outcome(&mut self, key: &EffectKey, outcome: Outcome) {
+        if !unfinished(&self.state).contains_key(key) {
+            return;
+        }
+        if let Outcome::NoResult { error } = outcome {
+            return self.no_result(key, error);
+        }
+        match &key.target {
+            EffectTarget::Check(id, check) => self.of_check(id, check, outcome),
+            EffectTarget::StopCheck(id, check) => {
+                if outcome == Outcome::Stopped {
+                    self.check_finished(id, check, CheckOutcome::Cancelled, 0);
+                }
+            }
+            EffectTarget::Build(id) => self.of_build(id, outcome),
+            EffectTarget::StopBuild(id) => {
+                self.by_itself(Event::Delivery(id.clone(), DeliveryEvent::BuildStopped));
+            }
+            EffectTarget::Configure(id, generation) => self.of_plan(id, *generation, outcome),
+            EffectTarget::Smoke(id) => self.of_smoke(id, outcome),
+            EffectTarget::Prove(id) => self.of_prove(id, key, outcome),
+            EffectTarget::Verify(id, round) => self.of_verify(id, *round, outcome),
+            EffectTarget::Evidence(id) => self.of_evidence(id, outcome),
+        }
+    }
+
+    fn of_check(&mut self, id: &DeliveryId, check: &str, outcome: Outcome) {
+        match outcome {
+            Outcome::CheckStarted => {
+                let started = self
+                    .state
+                    .delivery(id)
+                    .and_then(|delivery| delivery.check(check))
+                    .is_some_and(|check| check.started_at.is_some());
+                if !started {
+                    let check = check.to_owned();
+                    let event = DeliveryEvent::CheckStarted { check };
+                    self.by_itself(Event::Delivery(id.clone(), event));
+                }
+            }
+            Outcome::CheckFinished {
+                outcome,
+                duration_ms,
+            } => self.check_finished(id, check, outcome, duration_ms),
+            // No port answers a check with anything else.
+            _ => {}
+        }
+    }
+
+    fn check_finished(
+        &mut self,
+        id: &DeliveryId,
+        check: &str,
+        outcome: CheckOutcome,
+        duration_ms: u64,
+    ) {
+        let event = DeliveryEvent::CheckFinished {
+            check: check.to_owned(),
+            outcome,
+            duration_ms,
+        };
+        self.by_itself(Event::Delivery(id.clone(), event));
+    }
+
+    fn of_build(&mut self, id: &DeliveryId, outcome: Outcome) {
+        match outcome {
+            Outcome::ImageBuilt {
+                image,
+                size_bytes,
+                duration_ms,
+            } => {
+                let event = DeliveryEvent::ImageBuilt {
+                    image,
+                    size_bytes,
+                    duration_ms,
+                };
+                self.by_itself(Event::Delivery(id.clone(), event));
+            }
+            Outcome::BuildFailed { reason } => self.build_failed(id, &reason),
+            // No port answers a build with anything else.
+            _ => {}
+        }
+    }
+
+    fn build_failed(&mut self, id: &DeliveryId, reason: &str) {
+        self.by_itself(Event::Delivery(id.clone(), DeliveryEvent::BuildStopped));
+        let event = DeliveryEvent::Failed {
+            reason: format!("the image was not built: {reason}"),
+        };
+        self.by_itself(Event::Delivery(id.clone(), event));
+    }
+
+    fn of_plan(&mut self, id: &ServiceId, generation: u64, outcome: Outcome) {
+        let event = match outcome {
+            Outcome::Configured {
+                durable,
+                switched_us,
+            } => ServiceEvent::PlanAccepted {
+                generation,
+                durable,
+                switched_us,
+            },
+            Outcome::ConfigurationRefused(PlanRefusal::StaleGeneration { current }) => {
+                ServiceEvent::GenerationSeen {
+                    generation: current,
+                }
+            }
+            Outcome::ConfigurationRefused(PlanRefusal::UnheardTrip(trip)) => {
+                if let Some(service) = self.state.services.get(id).cloned() {
+                    self.hear_trip(&service, &trip);
+                }
+                return;
+            }
+            Outcome::ConfigurationRefused(PlanRefusal::Invalid { reason }) => {
+                return self.plan_is_invalid(id, &reason);
+            }
+            // No port answers a plan with anything else.
+            _ => return,
+        };
+        self.by_itself(Event::Service(id.clone(), event));
+    }
+
+    /// A plan that the data plane calls contradictory will not get better: the rollout that made it must end. Without one
+    /// it is tried again, in the open.
+    fn plan_is_invalid(&mut self, id: &ServiceId, reason: &str) {
+        let running = self
+            .state
+            .service(id)
+            .and_then(|service| self.state.running(service))
+            .filter(|rollout| !matches!(rollout.phase, Phase::RollingBack(_)))
+            .cloned();
+        match running {
+            Some(rollout) if rollout.moved => {
+                let cause = RollbackCause::NotReady {
+                    reason: reason.to_owned(),
+                };
+                let now = self.now();
+                self.take_back(&rollout, cause, now);
+            }
+            Some(rollout) => {
+                let reason = format!("the data plane refused it: {reason}");
+                self.of_rollout(&rollout, RolloutEvent::Failed { reason });
+            }
+            None => {
+                if let Some(service) = self.state.service(id) {
+                    let target = EffectTarget::Configure(id.clone(), service.generation);
+                    self.try_again(target, reason.to_owned());
+                }
+            }
+        }
+    }
+
+    fn of_smoke(&mut self, id: &RolloutId, outcome: Outcome) {
+        let (Outcome::SmokeTested { lines }, Some(rollout)) =
+            (outcome, self.state.rollout(id).cloned())
+        else {
+            return;
+        };
+        let event = match failures(&lines) {
+            None => RolloutEvent::SmokePassed { lines },
+            Some(failures) => RolloutEvent::Failed {
+                reason: format!("smoke tests failed: {failures}"),
+            },
+        };
+        self.of_rollout(&rollout, event);
+    }
+
+    fn of_prove(&mut self, id: &RolloutId, key: &EffectKey, outcome: Outcome) {
+        let (
+            Outcome::TargetProbed {
+                ready,
+                desired,
+                failures,
+            },
+            Some(rollout),
+        ) = (outcome, self.state.rollout(id).cloned())
+        else {
+            return;
+        };
+        if failures.is_empty() && ready > 0 && ready >= desired {
+            let size = ready.max(desired);
+            return self.of_rollout(&rollout, RolloutEvent::TargetProven { size });
+        }
+        let mut failures = failures;
+        if ready < desired {
+            failures.insert(0, format!("{ready} of {desired} instances are ready"));
+        }
+        if key.attempt < PROVE_ATTEMPTS_MAX {
+            self.try_again(key.target.clone(), failures.join("; "));
+        } else {
+            self.go_direct(&rollout, DirectReason::StableNotReady { failures });
+        }
+    }
+
+    fn of_verify(&mut self, id: &RolloutId, round: u32, outcome: Outcome) {
+        let (Outcome::VersionProbed { lines }, Some(rollout)) =
+            (outcome, self.state.rollout(id).cloned())
+        else {
+            return;
+        };
+        if failures(&lines).is_none() {
+            self.of_rollout(&rollout, RolloutEvent::Verified { lines });
+            self.of_rollout(&rollout, RolloutEvent::Succeeded);
+            self.resolve_incidents(&rollout);
+        } else if round < VERIFY_ROUNDS_MAX {
+            let retry_at = self.after(VERIFY_PAUSE);
+            self.of_rollout(
+                &rollout,
+                RolloutEvent::VerificationRetried { lines, retry_at },
+            );
+        } else {
+            self.verification_failed(&rollout, lines);
+        }
+    }
+
+    fn verification_failed(&mut self, rollout: &Rollout, lines: Vec<ProbeLine>) {
+        let now = self.now();
+        self.take_back(rollout, RollbackCause::VerificationFailed { lines }, now);
+    }
+
+    fn of_evidence(&mut self, id: &IncidentId, outcome: Outcome) {
+        if let Outcome::EvidenceGathered(evidence) = outcome {
+            let event = IncidentEvent::EvidenceGathered(evidence);
+            self.by_itself(Event::Incident(id.clone(), event));
+        }
+    }
+
+    /// The attempt failed: again after a pause, or the end of what it was for.
+    fn no_result(&mut self, key: &EffectKey, error: String) {
+        self.try_again(key.target.clone(), error.clone());
+        if key.attempt < ATTEMPTS_MAX {
+            return;
+        }
+        match &key.target {
+            EffectTarget::Check(id, check) => {
+                let outcome = CheckOutcome::Error { reason: error };
+                self.check_finished(id, check, outcome, 0);
+            }
+            EffectTarget::Build(id) => self.build_failed(id, &error),
+            EffectTarget::Smoke(id) => {
+                if let Some(rollout) = self.state.rollout(id).cloned() {
+                    let reason = format!("smoke tests could not be made: {error}");
+                    self.of_rollout(&rollout, RolloutEvent::Failed { reason });
+                }
+            }
+            EffectTarget::Verify(id, _) => {
+                if let Some(rollout) = self.state.rollout(id).cloned() {
+                    let line = ProbeLine {
+                        what: "verification".to_owned(),
+                        passed: false,
+                        detail: error,
+                        duration_ms: 0,
+                    };
+                    self.verification_failed(&rollout, vec![line]);
+                }
+            }
+            EffectTarget::Evidence(id) => {
+                let event = IncidentEvent::EvidenceMissing { reason: error };
+                self.by_itself(Event::Incident(id.clone(), event));
+            }
+            EffectTarget::StopCheck(..)
+            | EffectTarget::StopBuild(_)
+            | EffectTarget::Configure(..)
+            | EffectTarget::Prove(_) => {}
+        }
+    }
+
+    fn try_again(&mut self, target: EffectTarget, error: String) {
+        let attempt = self.failed_attempts(&target) + 1;
+        let doublings = self.failed_attempts(&target).min(RETRY_DOUBLINGS_MAX);
+        let pause = RETRY_PAUSE
+            .saturating_mul(1 << doublings)
+            .min(RETRY_PAUSE_MAX);
+        // Half of the pause is fixed, half is chance, so that what failed together does not come back together.
+        let spread = pause.mul_f64(0.5 + 0.5 * self.context.jitter.clamp(0.0, 1.0));
+        let event = EffectEvent::AttemptFailed {
+            key: EffectKey { target, attempt },
+            error,
+            retry_at: self.after(spread),
+        };
+        self.by_itself(Event::Effect(event));
+    }
+}
+
+/// The lines that did not pass, in one; none where all did.
+fn failures(lines: &[ProbeLine]) -> Option<String> {
+    let failed: Vec<String> = lines
+        .iter()
+        .filter(|line| !line.passed)
+        .map(|line| format!("{}: {}", line.what, line.detail))
+        .collect();
+    (!failed.is_empty()).then(|| failed.join("; "))
+}

@@ -1,0 +1,229 @@
+//! Back: why, to what, and with what left behind. One path for the tripwire, a failed verification, the guard and people.
+
+use jiff::Timestamp;
+
+use super::Draft;
+use super::gate::STEERS;
+use crate::command::Rejection;
+use crate::event::{
+    Event, IncidentCause, IncidentEvent, RollbackCause, RolloutEvent, ServiceEvent,
+};
+use crate::identity::{IncidentId, RevisionName, RolloutId, ServiceId};
+use crate::incident;
+use crate::rollout::{Phase, Rollout};
+use crate::service::Service;
+
+impl Draft<'_> {
+    /// Takes the traffic of a rollout that has not ended back to what was stable when it began; where nothing was, away.
+    pub(super) fn take_back(&mut self, rollout: &Rollout, cause: RollbackCause, at: Timestamp) {
+        // Stable was kept at full size all along, so the traffic can move at once.
+        let to = rollout.start.stable.clone();
+        self.start_rollback(rollout, cause, to, 0, at);
+    }
+
+    fn start_rollback(
+        &mut self,
+        rollout: &Rollout,
+        cause: RollbackCause,
+        to: Option<RevisionName>,
+        size: u32,
+        detected_at: Timestamp,
+    ) {
+        let by_people = matches!(
+            cause,
+            RollbackCause::Manual { .. } | RollbackCause::Aborted { .. }
+        );
+        let opens = cause.opens_incident();
+        let event = Event::Rollout(
+            rollout.id.clone(),
+            RolloutEvent::RollbackStarted {
+                cause: cause.clone(),
+                to,
+                size,
+                detected_at,
+            },
+        );
+        if by_people {
+            self.by_actor(event);
+        } else {
+            self.by_itself(event);
+        }
+        if opens {
+            self.open_incident(rollout, IncidentCause::Rollback(cause));
+        }
+    }
+
+    /// One incident per rollout: a rollback that a guard's incident offered belongs to that incident.
+    pub(super) fn open_incident(&mut self, rollout: &Rollout, cause: IncidentCause) {
+        let known = self
+            .state
+            .incidents
+            .values()
+            .find(|incident| incident.rollout == rollout.id)
+            .map(|incident| incident.id.clone());
+        if let Some(id) = known {
+            if matches!(cause, IncidentCause::Rollback(_)) {
+                self.by_itself(Event::Incident(id, IncidentEvent::RolledBack));
+            }
+            return;
+        }
+        let app = rollout.id.delivery.app.clone();
+        let number = self
+            .state
+            .apps
+            .get(&app)
+            .map_or(0, |known| known.last_incident)
+            + 1;
+        let event = IncidentEvent::Opened {
+            rollout: rollout.id.clone(),
+            service: rollout.start.service.clone(),
+            revision: rollout.start.revision.clone(),
+            cause,
+            follow_ups: incident::follow_ups(self.now()),
+        };
+        self.by_itself(Event::Incident(IncidentId { app, number }, event));
+    }
+
+    /// People or the guard want an older revision back.
+    pub(super) fn roll_back(
+        &mut self,
+        id: &ServiceId,
+        to: Option<RevisionName>,
+        message: Option<String>,
+    ) -> Result<(), Rejection> {
+        self.require(STEERS, || format!("roll back {id}"))?;
+        let service = self.known_service(id)?;
+        let rollout = self.to_take_back(&service, to.as_ref())?;
+        let cause = RollbackCause::Manual { message };
+        if rollout.phase == Phase::Succeeded {
+            let target = self.target(&service, to.as_ref())?;
+            self.roll_back_at_rest(&service, &rollout, &target, cause);
+        } else {
+            let now = self.now();
+            self.take_back(&rollout, cause, now);
+        }
+        Ok(())
+    }
+
+    /// The rollout that a rollback undoes: the one that runs, or the one that made the stable revision.
+    fn to_take_back(
+        &self,
+        service: &Service,
+        to: Option<&RevisionName>,
+    ) -> Result<Rollout, Rejection> {
+        let refuse = |why: String| Rejection::Conflict {
+            what: format!("{} can't be rolled back", service.id),
+            why,
+        };
+        if let Some(running) = self.state.running(service) {
+            if matches!(running.phase, Phase::RollingBack(_)) {
+                return Err(refuse(format!("{} is being rolled back already", running.id)));
+            }
+            if to.is_some_and(|to| Some(to) != running.start.stable.as_ref()) {
+                return Err(refuse(format!(
+                    "{} is running, and a rollback in a canary goes to stable; leave --to out, then roll back further",
+                    running.id
+                )));
+            }
+            return Ok(running.clone());
+        }
+        service
+            .stable_revision()
+            .and_then(|revision| self.state.rollout(&revision.rollout))
+            .filter(|rollout| rollout.phase == Phase::Succeeded)
+            .cloned()
+            .ok_or_else(|| refuse("nothing serves there that could be taken back".to_owned()))
+    }
+
+    fn target(
+        &self,
+        service: &Service,
+        to: Option<&RevisionName>,
+    ) -> Result<RevisionName, Rejection> {
+        let refuse = |why: String| Rejection::Conflict {
+            what: format!("{} can't be rolled back", service.id),
+            why,
+        };
+        let Some(to) = to else {
+            return service
+                .rollback_target()
+                .map(|revision| revision.name.clone())
+                .ok_or_else(|| refuse("no revision was stable before this one".to_owned()));
+        };
+        let revision = service.revision(to).ok_or_else(|| Rejection::Unknown {
+            what: "kept revision",
+            name: to.to_string(),
+        })?;
+        if service.stable.as_ref() == Some(to) {
+            return Err(refuse(format!("{to} serves already")));
+        }
+        let release = (revision.image.clone(), revision.configuration.clone());
+        if let Some(by) = service.quarantine.get(&release) {
+            return Err(refuse(format!(
+                "{to} is quarantined: {by} was rolled back"
+            )));
+        }
+        Ok(to.clone())
+    }
+
+    /// The target gets the traffic once it has the size that the present revision needs.
+    pub(super) fn roll_back_at_rest(
+        &mut self,
+        service: &Service,
+        rollout: &Rollout,
+        target: &RevisionName,
+        cause: RollbackCause,
+    ) {
+        let observation = self.observed(&service.id);
+        let seen = |name: &RevisionName| observation.and_then(|it| it.revisions.get(name));
+        let wanted = seen(&rollout.start.revision).map_or(0, |revision| revision.desired);
+        let bounds = service
+            .revision(target)
+            .map_or(rollout.start.settings.instances, |revision| {
+                revision.settings.instances
+            });
+        let size = wanted.clamp(bounds.min, bounds.max);
+        let ready = seen(target).map_or(0, |revision| revision.ready);
+        let missing = if ready >= size { 0 } else { size };
+        let now = self.now();
+        self.start_rollback(rollout, cause, Some(target.clone()), missing, now);
+    }
+
+    /// The data plane took a canary's traffic away. Heard once; what it means depends on where the rollout is.
+    pub(super) fn hear_trip(&mut self, service: &Service, trip: &crate::event::Trip) {
+        if trip.number <= service.last_trip {
+            return;
+        }
+        self.by_itself(Event::Service(
+            service.id.clone(),
+            ServiceEvent::Tripped(trip.clone()),
+        ));
+        let running = self.state.running(service).cloned();
+        let Some(rollout) = running.filter(|it| it.start.revision == trip.revision) else {
+            return;
+        };
+        if !rollout.ended() && !matches!(rollout.phase, Phase::RollingBack(_)) {
+            self.take_back(&rollout, RollbackCause::Tripped(trip.clone()), trip.at);
+        }
+    }
+
+    pub(super) fn known_service(&self, id: &ServiceId) -> Result<Service, Rejection> {
+        self.state
+            .service(id)
+            .cloned()
+            .ok_or_else(|| Rejection::Unknown {
+                what: "service",
+                name: id.to_string(),
+            })
+    }
+
+    pub(super) fn known_rollout(&self, id: &RolloutId) -> Result<Rollout, Rejection> {
+        self.state
+            .rollout(id)
+            .cloned()
+            .ok_or_else(|| Rejection::Unknown {
+                what: "rollout",
+                name: id.to_string(),
+            })
+    }
+}

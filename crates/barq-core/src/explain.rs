@@ -1,0 +1,140 @@
+//! What everything waits for, as data: shown by the command line, the API and the web alike.
+//!
+//! A wait always says what it waits for and, where there is one, until when. Nothing is shown as moving that is not.
+
+mod rollout;
+
+use jiff::Timestamp;
+
+use crate::delivery::{Delivery, Phase};
+use crate::effect::EffectTarget;
+use crate::identity::RolloutId;
+use crate::observation::Observed;
+use crate::service::Service;
+use crate::state::State;
+
+/// What something waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The kind, for programs: `checks`, `build`, `approval`, `queue`, `lock`, `instances`, `smoke_tests`, `proof`, `hold`,
+    /// `traffic`, `paused`, `data_plane`, `verification`, `rollback`.
+    pub kind: &'static str,
+    /// In words.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when, where that is known.
+    pub until: Option<Timestamp>,
+}
+
+/// What a delivery waits for; none once it has ended.
+pub fn explain(state: &State, observed: &Observed, delivery: &Delivery, now: Timestamp) -> Option<Waiting> {
+    let since = delivery.phase_since;
+    let waiting = |kind, message, until| {
+        Some(Waiting {
+            kind,
+            message,
+            since,
+            until,
+        })
+    };
+    match &delivery.phase {
+        Phase::Checking => waiting("checks", checks(state, delivery), None),
+        Phase::Building => {
+            let target = EffectTarget::Build(delivery.id.clone());
+            let message = retrying(state, &target).unwrap_or_else(|| "the image is built".to_owned());
+            waiting("build", message, None)
+        }
+        Phase::Entering { environment } => entering(state, delivery, environment),
+        Phase::AwaitingApproval(gate) => {
+            let mut message = format!(
+                "a {} approves it for {}: barq approve {}",
+                gate.role, gate.environment, delivery.id
+            );
+            for reason in &gate.reasons {
+                message.push_str("; ");
+                message.push_str(reason);
+            }
+            waiting("approval", message, Some(gate.expires_at))
+        }
+        Phase::RollingOut { environment } => {
+            let id = RolloutId {
+                delivery: delivery.id.clone(),
+                environment: environment.clone(),
+            };
+            rollout::explain(state, observed, state.rollout(&id)?, now)
+        }
+        Phase::Ended(_) => None,
+    }
+}
+
+fn checks(state: &State, delivery: &Delivery) -> String {
+    let unfinished = || {
+        delivery
+            .checks
+            .iter()
+            .filter(|check| check.finished.is_none())
+    };
+    let names = |running: bool| {
+        unfinished()
+            .filter(|check| check.started_at.is_some() == running)
+            .map(|check| check.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let trouble = unfinished().find_map(|check| {
+        let target = EffectTarget::Check(delivery.id.clone(), check.name.clone());
+        retrying(state, &target).map(|error| format!("{}: {error}", check.name))
+    });
+    let (running, queued) = (names(true), names(false));
+    let mut parts = Vec::new();
+    if !running.is_empty() {
+        parts.push(format!("running: {running}"));
+    }
+    if !queued.is_empty() {
+        parts.push(format!("queued: {queued}"));
+    }
+    parts.extend(trouble);
+    if parts.is_empty() {
+        "the checks end".to_owned()
+    } else {
+        format!("checks {}", parts.join("; "))
+    }
+}
+
+fn entering(state: &State, delivery: &Delivery, environment: &str) -> Option<Waiting> {
+    let configuration = delivery.configuration()?;
+    let id = configuration.service_in(environment).parse().ok()?;
+    let service: &Service = state.service(&id)?;
+    if let Some(lock) = &service.lock {
+        return Some(Waiting {
+            kind: "lock",
+            message: format!(
+                "{environment} is unlocked: {} locked it ({}); barq unlock {environment}",
+                lock.by, lock.message
+            ),
+            since: delivery.phase_since.max(lock.since),
+            until: None,
+        });
+    }
+    let running = state.running(service)?;
+    Some(Waiting {
+        kind: "queue",
+        message: format!(
+            "{} ends, which is {} in {environment}",
+            running.id,
+            running.state_name().replace('_', " ")
+        ),
+        since: delivery.phase_since,
+        until: None,
+    })
+}
+
+/// Why an effect is tried again, if it is.
+fn retrying(state: &State, target: &EffectTarget) -> Option<String> {
+    let retry = state.retries.get(target)?;
+    Some(format!(
+        "attempt {} came to no result ({}); it is tried again",
+        retry.failed, retry.error
+    ))
+}
