@@ -56,7 +56,7 @@ impl Source {
                     self.pipe = None;
                     self.finish(output);
                 }
-                Ok(length) => self.split(&buffer[..length], output),
+                Ok(length) => self.split(Timestamp::now(), &buffer[..length], output),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -69,13 +69,13 @@ impl Source {
     /// Writes the last line if it has no end.
     pub(crate) fn finish(&mut self, output: &mut OutputWriter) {
         if !self.line.is_empty() {
-            output.append(self.stream, false, &self.line);
+            output.append(Timestamp::now(), self.stream, false, &self.line);
             self.line.clear();
         }
         output.flush();
     }
 
-    fn split(&mut self, bytes: &[u8], output: &mut OutputWriter) {
+    fn split(&mut self, at: Timestamp, bytes: &[u8], output: &mut OutputWriter) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (text, ended) = match piece.strip_suffix(b"\n") {
                 Some(text) => (text, true),
@@ -83,11 +83,11 @@ impl Source {
             };
             self.line.extend_from_slice(text);
             while self.line.len() > LINE_BYTES_MAX {
-                output.append(self.stream, true, &self.line[..LINE_BYTES_MAX]);
+                output.append(at, self.stream, true, &self.line[..LINE_BYTES_MAX]);
                 self.line.drain(..LINE_BYTES_MAX);
             }
             if ended {
-                output.append(self.stream, false, &self.line);
+                output.append(at, self.stream, false, &self.line);
                 self.line.clear();
             }
         }
@@ -141,12 +141,12 @@ impl OutputWriter {
     }
 
     /// Adds a record; [`Self::flush`] writes it.
-    pub(crate) fn append(&mut self, stream: Stream, partial: bool, text: &[u8]) {
+    pub(crate) fn append(&mut self, at: Timestamp, stream: Stream, partial: bool, text: &[u8]) {
         if self.truncated && self.limit.on_limit == OnLimit::Truncate {
             return;
         }
         let before = self.pending.len();
-        output::encode(Timestamp::now(), stream, partial, text, &mut self.pending);
+        output::encode(at, stream, partial, text, &mut self.pending);
         match self.limit.on_limit {
             OnLimit::Truncate
                 if self.written + self.pending.len() as u64 > self.limit.bytes_max =>

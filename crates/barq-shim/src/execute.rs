@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -109,11 +109,19 @@ pub(crate) fn read_answers(mut socket: &UnixStream) -> io::Result<Vec<Answer>> {
 
 /// The main of the stage: returns only if it failed.
 pub(crate) fn run() -> ExitCode {
-    let failure = match execute() {
+    // A copy of its own, closed on exec: a failed exec has already replaced standard input.
+    let socket = match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => UnixStream::from(descriptor),
+        Err(error) => {
+            tracing::error!(%error, "standard input is no socket");
+            return ExitCode::FAILURE;
+        }
+    };
+    let failure = match execute(&socket) {
         Ok(never) => match never {},
         Err(reason) => reason,
     };
-    if let Err(error) = answer(&Answer::Failed(failure)) {
+    if let Err(error) = answer(&socket, &Answer::Failed(failure)) {
         tracing::error!(%error, "the shim is gone");
     }
     ExitCode::FAILURE
@@ -121,9 +129,9 @@ pub(crate) fn run() -> ExitCode {
 
 enum Never {}
 
-fn execute() -> Result<Never, String> {
+fn execute(socket: &UnixStream) -> Result<Never, String> {
     let orders =
-        receive().map_err(|error| format!("the shim's orders could not be read: {error}"))?;
+        receive(socket).map_err(|error| format!("the shim's orders could not be read: {error}"))?;
     die_with_shim(orders.shim)?;
     match orders.step {
         Step::Enter {
@@ -162,7 +170,7 @@ fn execute() -> Result<Never, String> {
             command.stdin(Stdio::null());
             if let Some(sandbox) = sandbox {
                 let enforced = sandbox::enter(&sandbox);
-                answer(&Answer::Sandbox(enforced)).map_err(|error| error.to_string())?;
+                answer(socket, &Answer::Sandbox(enforced)).map_err(|error| error.to_string())?;
             }
             let error = command.exec();
             if working_directory.is_dir() {
@@ -200,13 +208,7 @@ fn forbid_core_files() -> Result<(), String> {
         .map_err(|error| format!("core files could not be forbidden: {error}"))
 }
 
-fn socket() -> io::Result<UnixStream> {
-    let descriptor: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
-    Ok(UnixStream::from(descriptor))
-}
-
-fn receive() -> io::Result<Orders> {
-    let mut socket = socket()?;
+fn receive(mut socket: &UnixStream) -> io::Result<Orders> {
     let mut length = [0; LENGTH_DIGITS];
     socket.read_exact(&mut length)?;
     let length: usize = std::str::from_utf8(&length)
@@ -219,6 +221,6 @@ fn receive() -> io::Result<Orders> {
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-fn answer(answer: &Answer) -> io::Result<()> {
-    socket()?.write_all(&serde_json::to_vec(answer)?)
+fn answer(mut socket: &UnixStream, answer: &Answer) -> io::Result<()> {
+    socket.write_all(&serde_json::to_vec(answer)?)
 }

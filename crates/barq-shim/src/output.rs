@@ -153,7 +153,11 @@ pub(crate) fn encode(
         Stream::Barq => 'b',
     };
     let tag = if partial { 'P' } else { 'F' };
-    buffer.extend_from_slice(format!("{} {stream} {tag} ", at.as_millisecond()).as_bytes());
+    let written = io::Write::write_fmt(
+        buffer,
+        format_args!("{} {stream} {tag} ", at.as_millisecond()),
+    );
+    written.expect("memory takes any bytes");
     buffer.extend_from_slice(text);
     buffer.push(b'\n');
 }
@@ -252,11 +256,10 @@ impl Segment {
 fn segments(directory: &Path) -> Result<Vec<Segment>, OutputError> {
     let current = Segment::open(directory.join(OUTPUT_FILE))?;
     let before = Segment::open(directory.join(OUTPUT_FILE_BEFORE))?;
-    Ok(before.into_iter().chain(current).collect::<Vec<_>>()).map(|mut segments| {
-        segments.sort_by_key(|segment| segment.base);
-        segments.dedup_by_key(|segment| segment.base);
-        segments
-    })
+    let mut segments: Vec<Segment> = before.into_iter().chain(current).collect();
+    segments.sort_by_key(|segment| segment.base);
+    segments.dedup_by_key(|segment| segment.base);
+    Ok(segments)
 }
 
 #[cfg(test)]

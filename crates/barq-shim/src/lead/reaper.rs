@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, Sender};
 
-use rustix::process::{WaitOptions, WaitStatus, waitpid};
+use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use crate::record::ExitOutcome;
 
@@ -80,7 +80,7 @@ impl AsFd for Reaper {
 
 fn reap(sender: &Sender<Reaped>, mut waker: UnixStream) {
     loop {
-        let reaped = match waitpid(None, WaitOptions::empty()) {
+        let reaped = match wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) => Reaped::Child {
                 pid: pid.as_raw_nonzero().get(),
                 outcome: outcome(status),

@@ -1,0 +1,6 @@
+//! Real processes under real shims: ends, trees, adoption, output, and what a process may not do.
+
+mod adoption;
+mod confinement;
+mod ends;
+mod support;
