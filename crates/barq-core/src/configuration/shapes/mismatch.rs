@@ -100,7 +100,8 @@ fn meant(what: &str, found: &DeValue<'_>, shape: &Shape) -> Option<String> {
             },
             DeValue::Table(_),
         ) => Some(format!(
-            "there can be several: write `[[{}]]`, with two brackets"
+            "there can be several: write `[[{}]]`, with two brackets",
+            what.trim_matches('`')
         )),
         (Shape::OrFalse(Shape::Table(keys)), DeValue::Boolean(true)) => {
             let names: Vec<&str> = keys.keys.iter().map(|key| key.name).collect();

@@ -116,19 +116,19 @@ fn whole_numbers() {
 fn words() {
     let text = "[environments.production]\napproval = { role = \"techlead\" }\nguard = { action = \"explode\" }\n";
     assert_snapshot!(refused_after_required(text), @r#"
-    error: `role` does not know this word
+    error: `role` can't be "techlead"
      --> barq.toml:4:21
       |
     4 | approval = { role = "techlead" }
-      |                     ^^^^^^^^^^ must be "developer" or "operator" or "tech-lead" or "admin"
+      |                     ^^^^^^^^^^ can be "developer", "operator", "tech-lead", "admin"
       |
       = help: did you mean "tech-lead"?
 
-    error: `action` does not know this word
+    error: `action` can't be "explode"
      --> barq.toml:5:20
       |
     5 | guard = { action = "explode" }
-      |                    ^^^^^^^^^ must be "alert" or "rollback"
+      |                    ^^^^^^^^^ can be "alert", "rollback"
     "#);
 }
 
@@ -159,7 +159,7 @@ fn forms() {
       |
       = help: write ["TOKEN"]
 
-    error: `steps` must be a table
+    error: an item of `steps` must be a table
      --> barq.toml:7:10
       |
     7 | steps = [10, 50, 100]
@@ -167,7 +167,7 @@ fn forms() {
       |
       = help: write { traffic = 10 }
 
-    error: `steps` must be a table
+    error: an item of `steps` must be a table
      --> barq.toml:7:14
       |
     7 | steps = [10, 50, 100]
@@ -175,7 +175,7 @@ fn forms() {
       |
       = help: write { traffic = 50 }
 
-    error: `steps` must be a table
+    error: an item of `steps` must be a table
      --> barq.toml:7:18
       |
     7 | steps = [10, 50, 100]
@@ -183,7 +183,7 @@ fn forms() {
       |
       = help: write { traffic = 100 }
 
-    error: `env` must be the name of an environment variable
+    error: a key of `env` must be the name of an environment variable
      --> barq.toml:8:9
       |
     8 | env = { PORT = "1", DEBUG = 1, "A-B" = "" }
@@ -197,7 +197,7 @@ fn forms() {
       |
       = help: write "1", in quotes
 
-    error: `env` must be the name of an environment variable
+    error: a key of `env` must be the name of an environment variable
      --> barq.toml:8:32
       |
     8 | env = { PORT = "1", DEBUG = 1, "A-B" = "" }
