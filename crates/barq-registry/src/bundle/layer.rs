@@ -17,6 +17,9 @@ use crate::store::{Blob, BlobWriter, Store};
 use super::tree::{Entry, Kind};
 use super::{BUNDLE_DIRECTORY, BundleError};
 
+#[cfg(test)]
+mod tests;
+
 /// Fast, because a person waits for the deployment; changing it changes the digest of every image.
 const COMPRESSION_LEVEL: u32 = 1;
 /// "Unknown" in the gzip header (RFC 1952), so that it does not tell where the image was built.

@@ -17,6 +17,9 @@ use crate::paths::{link_stays_inside, normalised};
 
 use super::{DIRECTORY_MODE, UnpackError};
 
+#[cfg(test)]
+mod tests;
+
 const EXECUTABLE_BITS: u32 = 0o111;
 const FILE_MODE: u32 = 0o644;
 /// A file whose name begins so deletes one of a lower layer.
