@@ -1,4 +1,5 @@
 //! A client of the router, and a database for a test.
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test's helper: failing is its way to tell")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
