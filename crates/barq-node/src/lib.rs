@@ -5,3 +5,5 @@
 //! knows what a delivery, a rollout or an approval is.
 
 pub mod api;
+pub mod instances;
+pub mod logs;
