@@ -8,7 +8,8 @@ use std::fmt::Write;
 
 use super::units::{format_duration, format_size};
 use super::{
-    Build, Check, Configuration, Environment, EnvironmentValue, Health, Probe, Smoke, Step,
+    Approval, Build, Check, Configuration, Environment, EnvironmentValue, Guard, Health, Probe,
+    Smoke, Step,
 };
 
 /// Thousandths in a whole.
@@ -140,21 +141,6 @@ fn render_smoke(smoke: &Smoke) -> String {
 
 fn render_environment(environment: &Environment) -> String {
     let mut out = format!("\n[environments.{}]\n", environment.name);
-    let approval = environment.approval.as_ref().map(|approval| {
-        format!(
-            "{{ role = {}, expires = {}, separate_approver = {} }}",
-            text(approval.role.name()),
-            text(&format_duration(approval.expires)),
-            approval.separate_approver
-        )
-    });
-    let guard = environment.guard.map(|guard| {
-        format!(
-            "{{ for = {}, action = {} }}",
-            text(&format_duration(guard.duration)),
-            text(guard.action.name())
-        )
-    });
     let instances = environment.instances;
     let keep = environment.keep;
     let keep = format!(
@@ -165,7 +151,7 @@ fn render_environment(environment: &Environment) -> String {
     line(
         &mut out,
         "approval",
-        &approval.unwrap_or_else(|| "false".to_owned()),
+        &render_approval(environment.approval.as_ref()),
     );
     line(
         &mut out,
@@ -190,11 +176,7 @@ fn render_environment(environment: &Environment) -> String {
         "steps",
         &lines(environment.steps.iter().map(render_step)),
     );
-    line(
-        &mut out,
-        "guard",
-        &guard.unwrap_or_else(|| "false".to_owned()),
-    );
+    line(&mut out, "guard", &render_guard(environment.guard));
     line(&mut out, "shield", &environment.shield.to_string());
     line(
         &mut out,
@@ -209,6 +191,29 @@ fn render_environment(environment: &Environment) -> String {
         &text(&format_duration(environment.drain)),
     );
     out
+}
+
+fn render_approval(approval: Option<&Approval>) -> String {
+    let Some(approval) = approval else {
+        return "false".to_owned();
+    };
+    format!(
+        "{{ role = {}, expires = {}, separate_approver = {} }}",
+        text(approval.role.name()),
+        text(&format_duration(approval.expires)),
+        approval.separate_approver
+    )
+}
+
+fn render_guard(guard: Option<Guard>) -> String {
+    let Some(guard) = guard else {
+        return "false".to_owned();
+    };
+    let duration = text(&format_duration(guard.duration));
+    format!(
+        "{{ for = {duration}, action = {} }}",
+        text(guard.action.name())
+    )
 }
 
 fn render_value(value: &EnvironmentValue) -> String {

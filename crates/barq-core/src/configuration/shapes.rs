@@ -8,7 +8,7 @@ mod mismatch;
 use std::ops::Range;
 
 use serde_spanned::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::keys::{Key, Keys, Shape, TABLES};
@@ -153,16 +153,27 @@ fn check_value(report: &mut Diagnostics, what: &str, value: &Value<'_>, shape: &
             DeValue::Table(table),
         ) => {
             check_length(report, what, span, table.len(), *min..=*max);
-            let of_key = format!("a key of {what}");
-            for (name, value) in table.iter().take(*max) {
-                check_text(report, &of_key, name.span(), name.get_ref(), rule);
-                check_value(report, &in_backticks(name.get_ref()), value, shape);
-            }
+            check_map(report, what, table.iter().take(*max), rule, shape);
         }
         (Shape::Table(keys) | Shape::TextOr(_, keys), DeValue::Table(table)) => {
             check_table(report, table, span, keys);
         }
         (shape, found) => report.push(mismatch::diagnostic(what, span, found, shape)),
+    }
+}
+
+/// Checks the keys and the values of a table of which the keys are free.
+fn check_map<'v>(
+    report: &mut Diagnostics,
+    what: &str,
+    entries: impl Iterator<Item = (&'v Spanned<DeString<'v>>, &'v Value<'v>)>,
+    rule: &Rule,
+    shape: &'static Shape,
+) {
+    let of_key = format!("a key of {what}");
+    for (name, value) in entries {
+        check_text(report, &of_key, name.span(), name.get_ref(), rule);
+        check_value(report, &in_backticks(name.get_ref()), value, shape);
     }
 }
 

@@ -134,8 +134,7 @@ fn words() {
 
 #[test]
 fn forms() {
-    let text = "[environments.production]\napproval = true\nshield = \"yes\"\nsecrets = \"TOKEN\"\nsteps = [10, 50, 100]\n\
-                env = { PORT = \"1\", DEBUG = 1, \"A-B\" = \"\" }\n[check]\nname = \"lint\"\n";
+    let text = "[environments.production]\napproval = true\nshield = \"yes\"\nsecrets = \"TOKEN\"\nsteps = [10, 50, 100]\n";
     assert_snapshot!(refused_after_required(text), @r#"
     error: `approval` must be false or a table
      --> barq.toml:4:12
@@ -182,31 +181,37 @@ fn forms() {
       |                  ^^^ this is a whole number
       |
       = help: write { traffic = 100 }
+    "#);
+}
 
+#[test]
+fn forms_of_tables() {
+    let text = "[environments.production]\nenv = { PORT = \"1\", DEBUG = 1, \"A-B\" = \"\" }\n[check]\nname = \"lint\"\n";
+    assert_snapshot!(refused_after_required(text), @r#"
     error: a key of `env` must be the name of an environment variable
-     --> barq.toml:8:9
+     --> barq.toml:4:9
       |
-    8 | env = { PORT = "1", DEBUG = 1, "A-B" = "" }
+    4 | env = { PORT = "1", DEBUG = 1, "A-B" = "" }
       |         ^^^^ is set by barq in every instance
 
     error: `DEBUG` must be a text or a table
-     --> barq.toml:8:29
+     --> barq.toml:4:29
       |
-    8 | env = { PORT = "1", DEBUG = 1, "A-B" = "" }
+    4 | env = { PORT = "1", DEBUG = 1, "A-B" = "" }
       |                             ^ this is a whole number
       |
       = help: write "1", in quotes
 
     error: a key of `env` must be the name of an environment variable
-     --> barq.toml:8:32
+     --> barq.toml:4:32
       |
-    8 | env = { PORT = "1", DEBUG = 1, "A-B" = "" }
+    4 | env = { PORT = "1", DEBUG = 1, "A-B" = "" }
       |                                ^^^^^ only letters, digits and `_` are allowed
 
     error: `check` must be an array of tables
-     --> barq.toml:9:1
+     --> barq.toml:5:1
       |
-    9 | [check]
+    5 | [check]
       | ^^^^^^^ this is a table
       |
       = help: there can be several: write `[[check]]`, with two brackets
