@@ -73,7 +73,7 @@ impl Draft<'_> {
                 service,
                 to,
                 message,
-            } => self.roll_back(&service, to, message),
+            } => self.roll_back(&service, to.as_ref(), message),
             Command::Lock { service, message } => self.lock(&service, message),
             Command::Unlock { service, message } => self.unlock(&service, message),
             Command::CreateToken { name, role, hash } => self.create_token(name, role, hash),

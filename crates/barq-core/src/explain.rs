@@ -28,7 +28,12 @@ pub struct Waiting {
 }
 
 /// What a delivery waits for; none once it has ended.
-pub fn explain(state: &State, observed: &Observed, delivery: &Delivery, now: Timestamp) -> Option<Waiting> {
+pub fn explain(
+    state: &State,
+    observed: &Observed,
+    delivery: &Delivery,
+    now: Timestamp,
+) -> Option<Waiting> {
     let since = delivery.phase_since;
     let waiting = |kind, message, until| {
         Some(Waiting {
@@ -42,7 +47,8 @@ pub fn explain(state: &State, observed: &Observed, delivery: &Delivery, now: Tim
         Phase::Checking => waiting("checks", checks(state, delivery), None),
         Phase::Building => {
             let target = EffectTarget::Build(delivery.id.clone());
-            let message = retrying(state, &target).unwrap_or_else(|| "the image is built".to_owned());
+            let message =
+                retrying(state, &target).unwrap_or_else(|| "the image is built".to_owned());
             waiting("build", message, None)
         }
         Phase::Entering { environment } => entering(state, delivery, environment),

@@ -74,10 +74,7 @@ impl FromStr for AppName {
         if is_label(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(invalid(
-                "an app's name (a-z, 0-9 and -, at most 63)",
-                text,
-            ))
+            Err(invalid("an app's name (a-z, 0-9 and -, at most 63)", text))
         }
     }
 }

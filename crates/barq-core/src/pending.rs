@@ -16,7 +16,7 @@ use crate::state::State;
 
 /// Beyond what the startup and readiness probes allow themselves, how long instances may take to be ready: unpacking and
 /// process start on a busy machine. `flow.md` section 3 gives a deploy two minutes.
-pub const READY_SLACK: Duration = Duration::from_secs(60);
+const READY_SLACK: Duration = Duration::from_secs(60);
 
 /// What must be done now.
 pub fn pending(state: &State, now: Timestamp) -> BTreeMap<EffectKey, Effect> {
@@ -295,9 +295,7 @@ fn of_rollout(state: &State, rollout: &Rollout, effects: &mut Effects) {
 
 /// Evidence is gathered once the bad revision has no more traffic, so that all its requests are in it.
 fn of_incident(state: &State, incident: &Incident, effects: &mut Effects) {
-    let settled = state
-        .rollout(&incident.rollout)
-        .is_none_or(Rollout::ended);
+    let settled = state.rollout(&incident.rollout).is_none_or(Rollout::ended);
     if incident.evidence.is_none() && settled {
         effects.push((
             EffectTarget::Evidence(incident.id.clone()),

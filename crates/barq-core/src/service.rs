@@ -210,7 +210,13 @@ impl Service {
     }
 
     /// A rollout has succeeded: its revision is stable, the one before is kept warm at `warm_size`.
-    pub(crate) fn succeed(&mut self, rollout: &RolloutId, start: &RolloutStart, size: u32, at: Timestamp) {
+    pub(crate) fn succeed(
+        &mut self,
+        rollout: &RolloutId,
+        start: &RolloutStart,
+        size: u32,
+        at: Timestamp,
+    ) {
         let settings = &start.settings;
         if let Some(before) = self.stable.replace(start.revision.clone()) {
             self.warm = after(at, settings.keep.warm).map(|until| Warm {

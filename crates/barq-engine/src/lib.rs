@@ -1,3 +1,16 @@
-//! Journal, single-writer loop, executor, ports, read models.
+//! Makes the core durable: journal, single-writer loop, executor of effects, ports, read models.
+//!
+//! `engine` is the loop; `machine` is the part of it that the simulation drives too; `journal` keeps what happened;
+//! `ports` are what adapters implement; `executor` carries effects out; `history` and `projection` read. It knows no
+//! neighbour: no HTTP, no processes, no git.
 
+mod codec;
+pub mod engine;
+mod executor;
+pub mod history;
 pub mod journal;
+pub mod machine;
+pub mod ports;
+mod projection;
+
+pub use codec::{CodecError, decode};

@@ -4,9 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::Draft;
 use crate::command::Rejection;
-use crate::configuration::{
-    Approval as ApprovalRule, Configuration, Environment, Role, loosening,
-};
+use crate::configuration::{Approval as ApprovalRule, Configuration, Environment, Role, loosening};
 use crate::delivery::{Approval, Delivery, Gate, Phase};
 use crate::event::{ApprovalBinding, DeliveryEvent, Event, RolloutEvent, RolloutStart};
 use crate::identity::{DeliveryId, RolloutId, ServiceId};
@@ -181,10 +179,7 @@ impl Draft<'_> {
             delivery: delivery.id.clone(),
             environment: environment.name.clone(),
         };
-        self.by_itself(Event::Rollout(
-            id,
-            RolloutEvent::Started(Box::new(start)),
-        ));
+        self.by_itself(Event::Rollout(id, RolloutEvent::Started(Box::new(start))));
     }
 
     pub(super) fn approve(
@@ -201,12 +196,12 @@ impl Draft<'_> {
                 delivery: id.clone(),
             });
         }
-        let entry = self
-            .entry(&delivery, &gate.environment)
-            .map_err(|why| Rejection::Conflict {
-                what: format!("{id} can't be approved"),
-                why,
-            })?;
+        let entry =
+            self.entry(&delivery, &gate.environment)
+                .map_err(|why| Rejection::Conflict {
+                    what: format!("{id} can't be approved"),
+                    why,
+                })?;
         let event = DeliveryEvent::Approved {
             environment: gate.environment,
             binding: entry.binding,
@@ -240,7 +235,10 @@ impl Draft<'_> {
             | Phase::RollingOut { .. }
             | Phase::Ended(_) => Err(Rejection::Conflict {
                 what: format!("{id} can't be {what}"),
-                why: format!("it does not wait for an approval, it is {}", delivery.state_name()),
+                why: format!(
+                    "it does not wait for an approval, it is {}",
+                    delivery.state_name()
+                ),
             }),
         }
     }

@@ -105,7 +105,11 @@ impl Draft<'_> {
 
     /// The same commit as a new delivery.
     pub(super) fn retry(&mut self, id: &DeliveryId, force: bool) -> Result<(), Rejection> {
-        let needs = if force { Role::Operator } else { Role::Developer };
+        let needs = if force {
+            Role::Operator
+        } else {
+            Role::Developer
+        };
         self.require(needs, || format!("retry {id}"))?;
         let delivery = self.known_delivery(id)?;
         if !delivery.ended() {

@@ -88,15 +88,15 @@ impl Draft<'_> {
     pub(super) fn roll_back(
         &mut self,
         id: &ServiceId,
-        to: Option<RevisionName>,
+        to: Option<&RevisionName>,
         message: Option<String>,
     ) -> Result<(), Rejection> {
         self.require(STEERS, || format!("roll back {id}"))?;
         let service = self.known_service(id)?;
-        let rollout = self.to_take_back(&service, to.as_ref())?;
+        let rollout = self.to_take_back(&service, to)?;
         let cause = RollbackCause::Manual { message };
         if rollout.phase == Phase::Succeeded {
-            let target = self.target(&service, to.as_ref())?;
+            let target = self.target(&service, to)?;
             self.roll_back_at_rest(&service, &rollout, &target, cause);
         } else {
             let now = self.now();
@@ -117,7 +117,10 @@ impl Draft<'_> {
         };
         if let Some(running) = self.state.running(service) {
             if matches!(running.phase, Phase::RollingBack(_)) {
-                return Err(refuse(format!("{} is being rolled back already", running.id)));
+                return Err(refuse(format!(
+                    "{} is being rolled back already",
+                    running.id
+                )));
             }
             if to.is_some_and(|to| Some(to) != running.start.stable.as_ref()) {
                 return Err(refuse(format!(
@@ -159,9 +162,7 @@ impl Draft<'_> {
         }
         let release = (revision.image.clone(), revision.configuration.clone());
         if let Some(by) = service.quarantine.get(&release) {
-            return Err(refuse(format!(
-                "{to} is quarantined: {by} was rolled back"
-            )));
+            return Err(refuse(format!("{to} is quarantined: {by} was rolled back")));
         }
         Ok(to.clone())
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::Draft;
+use crate::configuration::GuardAction;
 use crate::event::{
     Counts, DirectReason, Event, IncidentCause, IncidentEvent, Interruption, RollbackCause,
     RolloutEvent, StepEntry,
 };
-use crate::configuration::GuardAction;
 use crate::identity::{RevisionName, RolloutId};
 use crate::observation::{CanaryObservation, CanaryState, RevisionObservation};
 use crate::pending::deadline;
@@ -20,7 +20,7 @@ const FAILED_STARTS_MAX: u32 = 3;
 /// from a hold's credit is then nothing, since the node's clock goes on; it bounds what the timeline lacks.
 const PROGRESS_EVERY_MS: u64 = 10_000;
 /// A canary that nobody has asked anything has shown nothing: a hold needs at least so many requests.
-pub const STEP_REQUESTS_MIN: u64 = 1;
+const STEP_REQUESTS_MIN: u64 = 1;
 
 impl Draft<'_> {
     pub(super) fn advance_rollouts(&mut self) {
@@ -175,12 +175,11 @@ impl Draft<'_> {
         };
         let held_ms = held_ms(rollout, &canary);
         let counts = rollout.progress.before.plus(canary.counts);
-        let hold_ms = rollout
-            .present_step()
-            .map_or(0, |step| u64::try_from(step.hold.as_millis()).unwrap_or(u64::MAX));
-        let over = rollout.paused.is_none()
-            && held_ms >= hold_ms
-            && counts.requests >= STEP_REQUESTS_MIN;
+        let hold_ms = rollout.present_step().map_or(0, |step| {
+            u64::try_from(step.hold.as_millis()).unwrap_or(u64::MAX)
+        });
+        let over =
+            rollout.paused.is_none() && held_ms >= hold_ms && counts.requests >= STEP_REQUESTS_MIN;
         if over || worth_recording(rollout, &canary) {
             self.record_progress(rollout, &canary, held_ms);
         }

@@ -15,7 +15,11 @@ impl Draft<'_> {
             return Ok(());
         }
         if matches!(rollout.phase, Phase::Verifying { .. }) {
-            return Err(conflict(id, "paused", "all traffic is on it already, it is being verified"));
+            return Err(conflict(
+                id,
+                "paused",
+                "all traffic is on it already, it is being verified",
+            ));
         }
         self.record_held(&rollout);
         self.by_actor(Event::Rollout(id.clone(), RolloutEvent::Paused));

@@ -83,37 +83,8 @@ pub fn apply(delivery: &mut Delivery, event: &DeliveryEvent, actor: &Actor, at: 
             let environment = environment.clone();
             enter(delivery, Phase::Entering { environment }, at);
         }
-        DeliveryEvent::ApprovalAsked {
-            environment,
-            role,
-            expires_at,
-            separate_approver,
-            reasons,
-        } => {
-            delivery.approval = None;
-            let gate = Gate {
-                environment: environment.clone(),
-                role: *role,
-                expires_at: *expires_at,
-                separate_approver: *separate_approver,
-                reasons: reasons.clone(),
-            };
-            enter(delivery, Phase::AwaitingApproval(gate), at);
-        }
-        DeliveryEvent::Approved {
-            environment,
-            binding,
-            message,
-        } => {
-            delivery.approval = Some(Approval {
-                environment: environment.clone(),
-                binding: binding.clone(),
-                by: actor.clone(),
-                at,
-                message: message.clone(),
-            });
-            let environment = environment.clone();
-            enter(delivery, Phase::Entering { environment }, at);
+        DeliveryEvent::ApprovalAsked { .. } | DeliveryEvent::Approved { .. } => {
+            at_gate(delivery, event, actor, at);
         }
         DeliveryEvent::Rejected { message } => {
             let message = message.clone();
@@ -135,6 +106,44 @@ pub fn apply(delivery: &mut Delivery, event: &DeliveryEvent, actor: &Actor, at: 
             end(delivery, End::RolledBack { environment }, at);
         }
         DeliveryEvent::BuildStopped => delivery.build_stopped = true,
+    }
+}
+
+/// The gate closes, or opens.
+fn at_gate(delivery: &mut Delivery, event: &DeliveryEvent, actor: &Actor, at: Timestamp) {
+    if let DeliveryEvent::ApprovalAsked {
+        environment,
+        role,
+        expires_at,
+        separate_approver,
+        reasons,
+    } = event
+    {
+        delivery.approval = None;
+        let gate = Gate {
+            environment: environment.clone(),
+            role: *role,
+            expires_at: *expires_at,
+            separate_approver: *separate_approver,
+            reasons: reasons.clone(),
+        };
+        enter(delivery, Phase::AwaitingApproval(gate), at);
+    }
+    if let DeliveryEvent::Approved {
+        environment,
+        binding,
+        message,
+    } = event
+    {
+        delivery.approval = Some(Approval {
+            environment: environment.clone(),
+            binding: binding.clone(),
+            by: actor.clone(),
+            at,
+            message: message.clone(),
+        });
+        let environment = environment.clone();
+        enter(delivery, Phase::Entering { environment }, at);
     }
 }
 

@@ -66,7 +66,8 @@ pub(super) fn explain(
                 .filter(|line| !line.passed)
                 .map(|line| format!("{}: {}", line.what, line.detail))
                 .collect();
-            let mut message = "the version served is verified through the public ingress".to_owned();
+            let mut message =
+                "the version served is verified through the public ingress".to_owned();
             if !seen.is_empty() {
                 message = format!("{message}; so far {}", seen.join("; "));
             }
@@ -96,12 +97,7 @@ fn data_plane(state: &State, service: &Service) -> Option<Waiting> {
     })
 }
 
-fn instances(
-    observed: &Observed,
-    rollout: &Rollout,
-    revision: &RevisionName,
-    size: u32,
-) -> String {
+fn instances(observed: &Observed, rollout: &Rollout, revision: &RevisionName, size: u32) -> String {
     let seen = observed
         .get(&rollout.start.service)
         .and_then(|observation| observation.revisions.get(revision));
@@ -120,9 +116,7 @@ fn holding(observed: &Observed, rollout: &Rollout, now: Timestamp) -> Waiting {
         .get(&rollout.start.service)
         .and_then(|observation| observation.canary.as_ref());
     let served = canary.map_or(0, |canary| {
-        canary
-            .served_ms
-            .saturating_sub(rollout.progress.served_ms)
+        canary.served_ms.saturating_sub(rollout.progress.served_ms)
     });
     let counts = canary.map_or(rollout.counts(), |canary| {
         rollout.progress.before.plus(canary.counts)

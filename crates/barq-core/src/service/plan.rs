@@ -78,7 +78,12 @@ fn split(service: &Service, rollout: &Rollout) -> Vec<Share> {
 
 /// The tripwire, lease and shield: while the canary has traffic and there is something to go back to.
 fn canary(rollout: &Rollout) -> Option<CanaryPlan> {
-    if rollout.direct.is_some() || !matches!(rollout.phase, Phase::Preparing { .. } | Phase::Holding | Phase::Verifying { .. }) {
+    if rollout.direct.is_some()
+        || !matches!(
+            rollout.phase,
+            Phase::Preparing { .. } | Phase::Holding | Phase::Verifying { .. }
+        )
+    {
         return None;
     }
     let step = rollout.present_step()?;
@@ -108,7 +113,11 @@ fn watch(service: &Service) -> Option<WatchPlan> {
 
 /// The instances of each revision. Those that have no task keep no instances, but stay known so that what was counted of
 /// them can still be asked for.
-fn instances(service: &Service, running: Option<&Rollout>, traffic: &[Share]) -> Vec<(RevisionName, InstanceRange)> {
+fn instances(
+    service: &Service,
+    running: Option<&Rollout>,
+    traffic: &[Share],
+) -> Vec<(RevisionName, InstanceRange)> {
     service
         .revisions
         .values()

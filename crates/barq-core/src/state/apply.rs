@@ -240,10 +240,7 @@ fn service_event(state: &mut State, id: &ServiceId, event: &ServiceEvent, record
 fn incident_event(state: &mut State, id: &IncidentId, event: &IncidentEvent, at: Timestamp) {
     let app = state.apps.entry(id.app.clone()).or_default();
     app.last_incident = app.last_incident.max(id.number);
-    let mut incident = state
-        .incidents
-        .remove(id)
-        .map(|incident| Arc::unwrap_or_clone(incident));
+    let mut incident = state.incidents.remove(id).map(Arc::unwrap_or_clone);
     Incident::apply(&mut incident, id, event, at);
     if let Some(incident) = incident {
         if incident.evidence.is_some() {
