@@ -1,0 +1,160 @@
+//! `up`, `server`, `node`: the long-running processes, and what they take hold of before they start.
+
+use std::net::TcpListener;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::Context;
+use super::arguments::{ProcessArguments, UpArguments};
+use crate::data::{DataDirectory, DataError};
+use crate::output::{Exit, Failure, chain};
+use crate::server::{self, ServerSettings};
+use crate::sockets::{ListenerName, ListenerSource, SocketError, UpConnection};
+use crate::up::{self, UpSettings};
+
+/// The variable that says how much is logged, e.g. `debug` or `barq=debug,info`.
+const LOG_VARIABLE: &str = "BARQ_LOG";
+
+/// Logs of this process go to standard error.
+pub(super) fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(std::io::stderr)
+        .finish();
+    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        // Only a second call in one process fails: the first one's subscriber stays.
+    }
+}
+
+/// `barq up`.
+pub(super) async fn up(context: &Context, arguments: &UpArguments) -> Result<Exit, Failure> {
+    let executable = std::env::current_exe().map_err(|error| {
+        Failure::failed("cannot find this executable").because(error.to_string())
+    })?;
+    let settings = UpSettings {
+        data: context.data()?,
+        listen: arguments.listen,
+        ingress: arguments.ingress,
+        executable,
+    };
+    up::run(settings, context.output).await.map_err(explain)?;
+    Ok(Exit::Done)
+}
+
+/// `barq server`.
+pub(super) async fn server(
+    context: &Context,
+    arguments: &ProcessArguments,
+) -> Result<Exit, Failure> {
+    let data = context.data()?;
+    data.create()?;
+    let _lock = data.lock_for_server(arguments.supervised)?;
+    let source = source(&data, arguments, ListenerName::Server);
+    let (listener, up) = source.open(ListenerName::Server)?;
+    let settings = ServerSettings {
+        data,
+        ingress: arguments.ingress,
+        shutdown: shutdown(up)?,
+    };
+    let listener = into_tokio(listener)?;
+    server::run(settings, listener).await.map_err(explain)?;
+    Ok(Exit::Done)
+}
+
+/// `barq node`.
+pub(super) async fn node(context: &Context, arguments: &ProcessArguments) -> Result<Exit, Failure> {
+    let data = context.data()?;
+    data.create()?;
+    let _lock = data.lock_for_node(arguments.supervised)?;
+    let source = source(&data, arguments, ListenerName::Ingress);
+    let (_listener, up) = source.open(ListenerName::Ingress)?;
+    shutdown(up)?.cancelled().await;
+    Ok(Exit::Done)
+}
+
+/// Cancelled on SIGTERM, on SIGINT, and when the `up` that started this process is gone.
+fn shutdown(up: Option<UpConnection>) -> Result<CancellationToken, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::failed("cannot wait for signals").because(error.to_string())
+    };
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        let gone = async {
+            match up {
+                Some(up) => up.closed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let reason = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            () = gone => "barq up is gone",
+        };
+        tracing::info!(reason, "stopping");
+        cancelled.cancel();
+    });
+    Ok(token)
+}
+
+fn source(
+    data: &DataDirectory,
+    arguments: &ProcessArguments,
+    name: ListenerName,
+) -> ListenerSource {
+    let address = match name {
+        ListenerName::Server => arguments.listen,
+        ListenerName::Ingress => arguments.ingress,
+    };
+    match arguments.supervised {
+        true => ListenerSource::Inherited(data.up_socket()),
+        false => ListenerSource::Bind(address),
+    }
+}
+
+fn into_tokio(listener: TcpListener) -> Result<tokio::net::TcpListener, Failure> {
+    tokio::net::TcpListener::from_std(listener)
+        .map_err(|error| Failure::failed("cannot use the listener").because(error.to_string()))
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        match &error {
+            DataError::Io { .. } => Self::from(anyhow::Error::new(error)),
+            DataError::NoHome | DataError::Foreign { .. } | DataError::Locked { .. } => {
+                Self::failed("cannot use the data directory").because(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<SocketError> for Failure {
+    fn from(error: SocketError) -> Self {
+        let chain = chain(&error);
+        match error {
+            SocketError::InUse { .. } | SocketError::Bind { .. } => {
+                Self::failed("cannot listen").because(chain)
+            }
+            SocketError::Inherit { .. } => {
+                Self::failed("cannot start under barq up").because(chain)
+            }
+        }
+    }
+}
+
+/// Errors that have a form of their own keep it.
+fn explain(error: anyhow::Error) -> Failure {
+    match error.downcast::<DataError>() {
+        Ok(error) => error.into(),
+        Err(error) => match error.downcast::<SocketError>() {
+            Ok(error) => error.into(),
+            Err(error) => error.into(),
+        },
+    }
+}

@@ -1,0 +1,85 @@
+//! `barq revisions`, `barq lock`, `barq unlock`: an environment of an app.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::Context;
+use super::arguments::LockArguments;
+use crate::client::types::{Revision, Service};
+use crate::output::text::{relative, short};
+use crate::output::{Exit, Failure, table};
+
+/// `barq revisions ENVIRONMENT`.
+pub(super) async fn revisions(context: &Context, environment: &str) -> Result<Exit, Failure> {
+    let client = context.client()?;
+    let service = context.service(&client, environment).await?;
+    context
+        .output
+        .result(&service, || render_revisions(&service, Timestamp::now()));
+    Ok(Exit::Done)
+}
+
+/// `barq lock ENVIRONMENT -m WHY`.
+pub(super) async fn lock(context: &Context, arguments: &LockArguments) -> Result<Exit, Failure> {
+    set_lock(context, arguments, "lock").await
+}
+
+/// `barq unlock ENVIRONMENT -m WHY`.
+pub(super) async fn unlock(context: &Context, arguments: &LockArguments) -> Result<Exit, Failure> {
+    set_lock(context, arguments, "unlock").await
+}
+
+/// The revisions as a table.
+pub(super) fn render_revisions(service: &Service, now: Timestamp) -> String {
+    let head = [
+        "revision", "traffic", "counted", "ready", "health", "commit", "image", "made",
+    ];
+    let rows = service
+        .revisions
+        .iter()
+        .map(|revision| revision_row(service, revision, now));
+    table::render(&head, rows)
+}
+
+fn revision_row(service: &Service, revision: &Revision, now: Timestamp) -> Vec<String> {
+    let stable = service.stable.as_deref() == Some(revision.name.as_str());
+    let mut health = revision.health.clone().unwrap_or_default();
+    if revision.rolled_back {
+        health.push_str(" (rolled back)");
+    }
+    vec![
+        match stable {
+            true => format!("{} *", revision.name),
+            false => revision.name.clone(),
+        },
+        format!("{} %", revision.traffic),
+        revision
+            .counted_traffic
+            .map_or_else(|| "-".to_owned(), |counted| format!("{counted:.1} %")),
+        format!("{}/{}", revision.instances.ready, revision.instances.total),
+        health,
+        short(&revision.commit).to_owned(),
+        short(&revision.image).to_owned(),
+        relative(revision.created_at, now),
+    ]
+}
+
+async fn set_lock(
+    context: &Context,
+    arguments: &LockArguments,
+    command: &str,
+) -> Result<Exit, Failure> {
+    let client = context.client()?;
+    let service = context.service(&client, &arguments.environment).await?;
+    let path = ["api", "v1", "services", &service.name, command];
+    let body = json!({"message": arguments.message});
+    let service: Service = client.post(&path, &body).await?;
+    context.output.result(&service, || match &service.lock {
+        Some(lock) => format!(
+            "{} is locked by {}: {}",
+            service.name, lock.by, lock.message
+        ),
+        None => format!("{} is open", service.name),
+    });
+    Ok(Exit::Done)
+}
