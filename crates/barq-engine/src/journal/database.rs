@@ -102,8 +102,12 @@ impl Connection {
     /// Runs a statement without parameters or rows, in one round trip.
     async fn command(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(connection) => drop(raw_sql(sql).execute(&mut **connection).await?),
-            Self::Postgres(connection) => drop(raw_sql(sql).execute(&mut **connection).await?),
+            Self::Sqlite(connection) => {
+                raw_sql(sql).execute(&mut **connection).await?;
+            }
+            Self::Postgres(connection) => {
+                raw_sql(sql).execute(&mut **connection).await?;
+            }
         }
         Ok(())
     }

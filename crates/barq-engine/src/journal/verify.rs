@@ -89,7 +89,7 @@ impl Journal {
         };
         let fault = match walk.anchor(from).await? {
             Some(fault) => Some(fault),
-            None => walk.to_the_head().await?,
+            None => walk.run().await?,
         };
         Ok(VerifyReport {
             from,
@@ -124,7 +124,7 @@ impl Walk<'_> {
             .await?;
         match before.into_iter().next() {
             Some((sequence, Ok(recorded))) if sequence == from - 1 => {
-                self.at = Head::from(&recorded)
+                self.at = Head::from(&recorded);
             }
             Some((sequence, Err(_))) if sequence == from - 1 => {
                 return fault(from - 1, Fault::Altered);
@@ -142,7 +142,7 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    async fn to_the_head(&mut self) -> Step {
+    async fn run(&mut self) -> Step {
         let start = read_head(&self.journal.shared.database).await?;
         if let Some(found) = self.up_to(start.head.sequence).await? {
             return Ok(Some(found));

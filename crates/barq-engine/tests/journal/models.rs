@@ -1,8 +1,8 @@
 //! The read models: written with the events, paged, emptied and filled again.
 
 use barq_engine::journal::{
-    Batch, DeliveryFilter, DeliveryRow, Document, Head, IncidentFilter, IncidentRow, ReadModel,
-    ReadModelChange, TokenRow,
+    Batch, DeliveryFilter, DeliveryRow, Document, Head, IncidentFilter, IncidentRow, Journal,
+    JournalWriter, ReadModel, ReadModelChange, TokenRow,
 };
 
 use crate::support::{Server, at, batch};
@@ -28,9 +28,8 @@ fn delivery(app: &str, number: u32, state: &str) -> DeliveryRow {
     }
 }
 
-async fn deliveries_are_paged(server: Server) {
-    let place = server.place().await;
-    let writer = place.owner().await;
+/// Twelve deliveries of two apps; the newest of `fleet` is written once more by a later append.
+async fn fill_deliveries(writer: &JournalWriter) {
     let mut changes = Vec::new();
     for number in 1..=12 {
         let state = if number % 2 == 0 {
@@ -67,6 +66,43 @@ async fn deliveries_are_paged(server: Server) {
         )
         .await
         .unwrap();
+}
+
+/// All pages, each as its ids; pages are turned as a client of the API would, by way of text.
+async fn pages(journal: &Journal, filter: DeliveryFilter, limit: usize) -> Vec<String> {
+    let mut pages = Vec::new();
+    let mut next = None;
+    loop {
+        let page = journal
+            .list_deliveries(&filter, next.as_ref(), limit)
+            .await
+            .unwrap();
+        pages.push(
+            page.items
+                .iter()
+                .map(|item| item.row.id.clone())
+                .collect::<Vec<_>>()
+                .join(" "),
+        );
+        next = page.next.map(|next| next.to_string().parse().unwrap());
+        if next.is_none() {
+            return pages;
+        }
+    }
+}
+
+fn filter(app: Option<&str>, states: &[&str]) -> DeliveryFilter {
+    DeliveryFilter {
+        app: app.map(str::to_owned),
+        states: states.iter().map(|&state| state.to_owned()).collect(),
+        commit_hash: None,
+    }
+}
+
+async fn deliveries_are_paged(server: Server) {
+    let place = server.place().await;
+    let writer = place.owner().await;
+    fill_deliveries(&writer).await;
 
     let journal = writer.journal();
     let stored = journal.delivery("fleet-12").await.unwrap().unwrap();
@@ -76,35 +112,8 @@ async fn deliveries_are_paged(server: Server) {
     );
     assert_eq!(journal.delivery("fleet-13").await.unwrap(), None);
 
-    let list = async |filter: DeliveryFilter, limit: usize| {
-        let mut pages = Vec::new();
-        let mut next = None;
-        loop {
-            let page = journal
-                .list_deliveries(&filter, next.as_ref(), limit)
-                .await
-                .unwrap();
-            pages.push(
-                page.items
-                    .iter()
-                    .map(|item| item.row.id.clone())
-                    .collect::<Vec<_>>()
-                    .join(" "),
-            );
-            // As a client of the API would, by way of text.
-            next = page.next.map(|next| next.to_string().parse().unwrap());
-            if next.is_none() {
-                return pages;
-            }
-        }
-    };
-    let of = |app: Option<&str>, states: &[&str]| DeliveryFilter {
-        app: app.map(str::to_owned),
-        states: states.iter().map(|&state| state.to_owned()).collect(),
-        commit_hash: None,
-    };
     assert_eq!(
-        list(of(Some("fleet"), &[]), 5).await,
+        pages(&journal, filter(Some("fleet"), &[]), 5).await,
         [
             "fleet-12 fleet-11 fleet-10 fleet-9 fleet-8",
             "fleet-7 fleet-6 fleet-5 fleet-4 fleet-3",
@@ -112,23 +121,23 @@ async fn deliveries_are_paged(server: Server) {
         ]
     );
     assert_eq!(
-        list(of(Some("fleet"), &["succeeded"]), 5).await,
+        pages(&journal, filter(Some("fleet"), &["succeeded"]), 5).await,
         ["fleet-10 fleet-8 fleet-6 fleet-4 fleet-2"]
     );
     assert_eq!(
-        list(of(None, &["succeeded", "rolled_back"]), 4).await,
+        pages(&journal, filter(None, &["succeeded", "rolled_back"]), 4).await,
         ["fleet-2 fleet-4 fleet-6 fleet-8", "fleet-10 fleet-12"]
     );
     assert_eq!(
-        list(of(None, &[]), 20).await[1],
+        pages(&journal, filter(None, &[]), 20).await[1],
         "other-11 fleet-11 other-12 fleet-12"
     );
-    assert_eq!(list(of(Some("none"), &[]), 5).await, [""]);
+    assert_eq!(pages(&journal, filter(Some("none"), &[]), 5).await, [""]);
     let commit = DeliveryFilter {
         commit_hash: Some("commit-3".to_owned()),
         ..DeliveryFilter::default()
     };
-    assert_eq!(list(commit, 5).await, ["other-3 fleet-3"]);
+    assert_eq!(pages(&journal, commit, 5).await, ["other-3 fleet-3"]);
     place.end().await;
 }
 
