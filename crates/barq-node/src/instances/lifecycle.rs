@@ -4,10 +4,15 @@
 //! returned as data. The match over state and event has no wildcard: a new event does not compile until every state has
 //! answered it. It must not know processes, sockets or files, nor why an instance is wanted.
 
+mod check;
+mod event;
+
 use std::time::{Duration, Instant};
 
 use super::backoff::{self, READY_RESETS_BACKOFF};
-use crate::api::{HealthConfiguration, InstanceState, ProbeConfiguration};
+use crate::api::{HealthConfiguration, InstanceState};
+use check::Check;
+pub(super) use event::{Action, Event, Found, Probe};
 
 /// How long an adopted instance that was ready before may leave its first probe unanswered until it is trusted again.
 /// Half of the second within which serving has to resume after a restart of the node.
@@ -54,17 +59,6 @@ pub(super) enum State {
     Gone,
 }
 
-/// One probe's standing.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Check {
-    /// Failures in a row.
-    failures: u32,
-    /// When it is asked next; later than any period while it is being asked.
-    next: Option<Instant>,
-    /// When it was asked last: the period is measured between starts.
-    asked: Instant,
-}
-
 /// What follows the end of a process that was told to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
@@ -72,75 +66,6 @@ pub(super) enum After {
     Restart,
     /// It is not.
     Gone,
-}
-
-/// Which probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Probe {
-    /// Has it started?
-    Startup,
-    /// Is it alive?
-    Liveness,
-    /// Can it serve?
-    Readiness,
-}
-
-/// What happens to an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
-    /// Its process runs.
-    Launched,
-    /// Its process could not be started.
-    LaunchFailed,
-    /// A probe was answered.
-    Passed(Probe),
-    /// A probe failed or was not answered in time.
-    Failed(Probe),
-    /// Its process has ended; `port_taken` if because its port was in use.
-    Exited { port_taken: bool },
-    /// It is no longer wanted.
-    Unwanted,
-    /// Nothing is in flight on it any more.
-    Drained,
-    /// A deadline has passed.
-    Time,
-}
-
-/// What has to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
-    /// Start a process, on a port of its own.
-    Launch,
-    /// Ask a health path.
-    Ask(Probe),
-    /// Let requests come.
-    Admit,
-    /// Let no request come from here on.
-    Withdraw,
-    /// SIGTERM, then SIGKILL after the grace.
-    Stop,
-    /// A start has failed: to be counted and explained.
-    CountFailedStart,
-    /// A process that had been ready failed: to be explained.
-    Explain,
-    /// Nothing is left: the port and the place can be given back.
-    Retire,
-}
-
-/// In which state an instance is found after a restart of the node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
-    /// Its startup probe had not passed.
-    Starting {
-        /// For how long it has been running.
-        age: Duration,
-    },
-    /// It was not ready.
-    NotReady,
-    /// It was ready.
-    Ready,
-    /// It was on its way out.
-    Leaving,
 }
 
 impl Lifecycle {
@@ -244,23 +169,7 @@ impl Lifecycle {
         let state = std::mem::replace(&mut self.state, State::Gone);
         let mut actions = Vec::new();
         self.state = match (state, event) {
-            (State::Waiting { until }, Event::Time) if now >= until => {
-                actions.push(Action::Launch);
-                State::Launching { unwanted: false }
-            }
-            (state @ (State::Waiting { .. } | State::Starting { .. }), Event::Unwanted) => {
-                self.leave(&state, now, &mut actions)
-            }
-            (
-                state @ State::Waiting { .. },
-                Event::Time
-                | Event::Launched
-                | Event::LaunchFailed
-                | Event::Passed(_)
-                | Event::Failed(_)
-                | Event::Exited { .. }
-                | Event::Drained,
-            ) => state,
+            (State::Waiting { until }, event) => Self::on_waiting(until, event, now, &mut actions),
             (State::Launching { unwanted }, event) => {
                 self.on_launching(unwanted, event, now, jitter, &mut actions)
             }
@@ -320,6 +229,26 @@ impl Lifecycle {
             ) => State::Gone,
         };
         actions
+    }
+
+    fn on_waiting(until: Instant, event: Event, now: Instant, actions: &mut Vec<Action>) -> State {
+        match event {
+            Event::Time if now >= until => {
+                actions.push(Action::Launch);
+                State::Launching { unwanted: false }
+            }
+            Event::Unwanted => {
+                actions.push(Action::Retire);
+                State::Gone
+            }
+            Event::Time
+            | Event::Launched
+            | Event::LaunchFailed
+            | Event::Passed(_)
+            | Event::Failed(_)
+            | Event::Exited { .. }
+            | Event::Drained => State::Waiting { until },
+        }
     }
 
     fn on_launching(
@@ -618,40 +547,6 @@ impl Running {
                 trusted_at,
             }
         }
-    }
-}
-
-impl Check {
-    fn first(now: Instant, delay: Duration) -> Self {
-        Self {
-            failures: 0,
-            next: Some(now + delay),
-            asked: now,
-        }
-    }
-
-    fn ask_if_due(&mut self, probe: Probe, now: Instant, actions: &mut Vec<Action>) {
-        if self.next.is_some_and(|next| now >= next) {
-            self.next = None;
-            self.asked = now;
-            actions.push(Action::Ask(probe));
-        }
-    }
-
-    fn passed(&mut self, probe: &ProbeConfiguration, now: Instant) {
-        self.failures = 0;
-        self.again(probe, now);
-    }
-
-    /// Counts a failure; whether that was the last one allowed.
-    fn failed(&mut self, probe: &ProbeConfiguration, now: Instant) -> bool {
-        self.failures = self.failures.saturating_add(1);
-        self.again(probe, now);
-        self.failures >= probe.failures.max(1)
-    }
-
-    fn again(&mut self, probe: &ProbeConfiguration, now: Instant) {
-        self.next = Some(now.max(self.asked + Duration::from_millis(probe.period_ms.max(1))));
     }
 }
 

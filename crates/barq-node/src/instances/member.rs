@@ -504,13 +504,13 @@ async fn told(orders: &mut watch::Receiver<Order>) {
         .await
         .is_err()
     {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
 async fn killed(node: &Node) {
     if node.kill.subscribe().wait_for(|kill| *kill).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -1,0 +1,7 @@
+//! Instances as real processes, probed for real: each file is one promise of the data plane to those processes.
+
+mod adoption;
+mod life;
+mod logs;
+mod sizes;
+mod support;
