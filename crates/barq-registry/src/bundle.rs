@@ -85,6 +85,12 @@ pub enum BundleError {
         /// The path, relative to the root.
         path: PathBuf,
     },
+    /// A name that means the deletion of a file in an image.
+    #[error("{path} has a name that images reserve: one that begins with `.wh.`", path = path.display())]
+    ReservedName {
+        /// The path, relative to the root.
+        path: PathBuf,
+    },
     /// Over [`LAYER_ENTRIES_MAX`].
     #[error("the bundle has more than {LAYER_ENTRIES_MAX} files")]
     TooManyEntries,

@@ -7,6 +7,9 @@ use std::path::{Component, Path, PathBuf};
 #[cfg(test)]
 mod tests;
 
+/// To OCI, an entry whose name begins so deletes one of a lower layer.
+const WHITEOUT_PREFIX: &[u8] = b".wh.";
+
 /// The path without `.` parts, where it is relative and never goes up; `None` where it could lead outside.
 pub(crate) fn normalised(path: &Path) -> Option<PathBuf> {
     let mut normal = PathBuf::new();
@@ -38,4 +41,10 @@ pub(crate) fn link_stays_inside(link: &Path, target: &Path) -> bool {
         }
     }
     !target.as_os_str().is_empty()
+}
+
+/// Whether the path's name is one that OCI reserves for whiteouts, so that it cannot be an entry like others.
+pub(crate) fn is_whiteout(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(WHITEOUT_PREFIX))
 }

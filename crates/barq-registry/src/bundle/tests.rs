@@ -151,7 +151,13 @@ fn an_image_unpacks_to_the_files_that_it_was_built_from() {
 #[test]
 fn what_must_not_be_in_a_bundle_is_named() {
     type Prepare = fn(&Path);
-    let cases: [(&str, Prepare); 5] = [
+    let cases: [(&str, Prepare); 7] = [
+        ("a name that images reserve", |root| {
+            fs::write(root.join(".wh.fleet"), "").expect("a file");
+        }),
+        ("a name that images reserve", |root| {
+            fs::create_dir(root.join(".wh..wh..opq")).expect("a directory");
+        }),
         ("points to /etc/passwd", |root| {
             symlink("/etc/passwd", root.join("link")).expect("a link");
         }),
@@ -203,6 +209,9 @@ fn files() -> impl Strategy<Value = Vec<File>> {
         (content, any::<bool>()),
         0..12,
     )
+    .prop_filter("reserved names are refused", |files| {
+        files.keys().all(|path| !path.contains(".wh."))
+    })
     .prop_map(|files| {
         files
             .into_iter()

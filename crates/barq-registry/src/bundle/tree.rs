@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::paths::link_stays_inside;
+use crate::paths::{is_whiteout, link_stays_inside};
 
 use super::{BundleError, LAYER_BYTES_MAX, LAYER_ENTRIES_MAX};
 
@@ -42,6 +42,9 @@ pub(super) fn collect(root: &Path) -> Result<Vec<Entry>, BundleError> {
     let mut directories = vec![PathBuf::new()];
     while let Some(directory) = directories.pop() {
         for path in children(root, &directory)? {
+            if is_whiteout(&path) {
+                return Err(BundleError::ReservedName { path });
+            }
             let kind = kind(root, &path)?;
             match &kind {
                 Kind::Directory => directories.push(path.clone()),

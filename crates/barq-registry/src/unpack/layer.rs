@@ -13,7 +13,7 @@ use tar::{Archive, EntryType};
 use crate::bundle::{LAYER_BYTES_MAX, LAYER_ENTRIES_MAX};
 use crate::copy::{CopyError, copy, sync_directory};
 use crate::digest::Digest;
-use crate::paths::{link_stays_inside, normalised};
+use crate::paths::{is_whiteout, link_stays_inside, normalised};
 
 use super::{DIRECTORY_MODE, UnpackError};
 
@@ -22,8 +22,6 @@ mod tests;
 
 const EXECUTABLE_BITS: u32 = 0o111;
 const FILE_MODE: u32 = 0o644;
-/// A file whose name begins so deletes one of a lower layer.
-const WHITEOUT_PREFIX: &[u8] = b".wh.";
 /// What headers and padding may add to the content of a layer: three blocks for each entry.
 const ARCHIVE_BYTES_MAX: u64 = LAYER_BYTES_MAX + 3 * 512 * LAYER_ENTRIES_MAX as u64;
 
@@ -70,8 +68,9 @@ impl Target {
             let path =
                 normalised(&written_as).ok_or(UnpackError::PathLeaves { path: written_as })?;
             match entry.header().entry_type() {
+                _ if is_whiteout(&path) => return Err(UnpackError::Unsupported { path }),
                 EntryType::Directory => self.create_directories(&path)?,
-                EntryType::Regular if !is_whiteout(&path) => {
+                EntryType::Regular => {
                     let content = self.create_file(&path, &mut entry)?;
                     content.map_err(layer_error)?;
                 }
@@ -178,11 +177,6 @@ impl Target {
             _ => UnpackError::write(&self.root.join(path), error),
         }
     }
-}
-
-fn is_whiteout(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.as_encoded_bytes().starts_with(WHITEOUT_PREFIX))
 }
 
 /// Fails, rather than ends, at the limit: a few kilobytes of gzip can become terabytes.

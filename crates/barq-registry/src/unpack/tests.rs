@@ -179,6 +179,7 @@ fn hostile_entries_are_refused_and_leave_nothing() {
             &[(EntryType::Link, "app/passwd", "/etc/passwd")],
         ),
         ("neither a file", &[(FILE, "app/.wh.run", "")]),
+        ("neither a file", &[(DIRECTORY, "app/.wh.run/", "")]),
     ];
     for (expected, entries) in cases {
         let fixture = Fixture::new();
