@@ -16,7 +16,7 @@
 //!
 //! It must not know who wrote the lines, nor whether more will come: whoever follows asks again from `next_offset`.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -132,6 +132,25 @@ pub fn tail(directory: &Path, lines_max: usize) -> Result<Chunk, OutputError> {
     chunk.lines.drain(..surplus);
     chunk.skipped_bytes = 0;
     Ok(chunk)
+}
+
+/// Adds a remark of barq's own to the output of a shim that has ended (a running one writes by itself).
+pub fn remark(directory: &Path, text: &str) -> Result<(), OutputError> {
+    let path = directory.join(OUTPUT_FILE);
+    let mut record = Vec::new();
+    encode(
+        Timestamp::now(),
+        Stream::Barq,
+        false,
+        text.as_bytes(),
+        &mut record,
+    );
+    let append =
+        || io::Write::write_all(&mut OpenOptions::new().append(true).open(&path)?, &record);
+    append().map_err(|source| OutputError {
+        path: path.clone(),
+        source,
+    })
 }
 
 /// The header of a file that begins at this position.

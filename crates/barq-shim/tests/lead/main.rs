@@ -3,4 +3,5 @@
 mod adoption;
 mod confinement;
 mod ends;
+#[cfg(test)]
 mod support;

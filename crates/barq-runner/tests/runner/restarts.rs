@@ -1,0 +1,196 @@
+//! The process that holds the runner is killed; the next one goes on.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use barq_runner::{CheckRequest, Outcome, RunState};
+
+use crate::support::{Place, is_alive, line_after, texts, until};
+
+/// Tells a copy of this test program where the place is whose runner it shall be.
+const HOST_VARIABLE: &str = "BARQ_TEST_RUNNER_HOST";
+
+/// The host: not a test of its own, but what the copy of this program runs, until it is killed.
+#[tokio::test]
+async fn host() {
+    let Some(root) = std::env::var_os(HOST_VARIABLE) else {
+        return;
+    };
+    let request: CheckRequest =
+        serde_json::from_slice(&fs::read(Path::new(&root).join("request.json")).unwrap()).unwrap();
+    let settings = serde_json_settings(Path::new(&root));
+    barq_runner::Runner::new(settings)
+        .unwrap()
+        .run(request)
+        .await
+        .unwrap();
+}
+
+fn serde_json_settings(root: &Path) -> barq_runner::RunnerSettings {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .join("examples/runner_shim");
+    let launcher = barq_shim::Launcher {
+        program,
+        leading_arguments: Vec::new(),
+    };
+    barq_runner::RunnerSettings::new(&root.join("data/runner"), &root.join("data"), launcher)
+}
+
+fn spawn_host(place: &Place, request: &CheckRequest) -> Child {
+    fs::write(
+        place.root.join("request.json"),
+        serde_json::to_vec(request).unwrap(),
+    )
+    .unwrap();
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "restarts::host"])
+        .env(HOST_VARIABLE, &place.root)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn kill(mut host: Child) {
+    host.kill().unwrap();
+    host.wait().unwrap();
+}
+
+fn waiting(place: &Place) -> CheckRequest {
+    let commit = place.commit(&[]);
+    let (up, go) = (place.shared("up"), place.shared("go"));
+    let run = format!(
+        "mkdir -p cache; echo x >> cache/runs; echo $$ > {0}.new; mv {0}.new {0}; \
+         while ! [ -e {1} ]; do sleep 0.01; done; echo done; cat cache/runs",
+        up.display(),
+        go.display()
+    );
+    let mut request = place.check("key", &commit, &run);
+    request.cache = vec!["cache".to_owned()];
+    request
+}
+
+#[tokio::test]
+async fn a_running_check_is_adopted() {
+    let place = Place::new();
+    let request = waiting(&place);
+    let host = spawn_host(&place, &request);
+    until(|| place.shared("up").exists()).await;
+    kill(host);
+
+    let runner = place.runner();
+    assert!(matches!(
+        runner.state("key").unwrap(),
+        Some(RunState::Queued | RunState::Running)
+    ));
+    fs::write(place.shared("go"), "").unwrap();
+    let result = runner.run(request).await.unwrap();
+    assert_eq!(result.outcome, Outcome::Passed);
+    assert_eq!(texts(&runner, "key").await, ["done", "x"]);
+    assert!(!place.tree("test").exists());
+    assert_eq!(
+        fs::read_to_string(place.root.join("data/runner/cache/app/test/cache/runs")).unwrap(),
+        "x\n"
+    );
+}
+
+#[tokio::test]
+async fn a_check_that_ended_meanwhile_is_found_ended_without_being_asked_for() {
+    let place = Place::new();
+    let request = waiting(&place);
+    let host = spawn_host(&place, &request);
+    until(|| place.shared("up").exists()).await;
+    kill(host);
+    fs::write(place.shared("go"), "").unwrap();
+    until(|| {
+        place
+            .root
+            .join("data/runner/runs/key/shim-1/exit.json")
+            .exists()
+    })
+    .await;
+
+    let runner = place.runner();
+    until(|| matches!(runner.state("key").unwrap(), Some(RunState::Finished(_)))).await;
+    assert_eq!(runner.run(request).await.unwrap().outcome, Outcome::Passed);
+}
+
+#[tokio::test]
+async fn a_check_is_cancelled_by_the_next_server() {
+    let place = Place::new();
+    let request = waiting(&place);
+    let host = spawn_host(&place, &request);
+    until(|| place.shared("up").exists()).await;
+    kill(host);
+    let leader = fs::read_to_string(place.shared("up")).unwrap();
+    assert!(is_alive(&leader));
+
+    let runner = place.runner();
+    runner.cancel("key").await.unwrap();
+    assert_eq!(
+        runner.run(request).await.unwrap().outcome,
+        Outcome::Cancelled
+    );
+    assert!(!is_alive(&leader));
+}
+
+#[tokio::test]
+async fn a_lost_check_is_run_again_with_its_cache() {
+    let place = Place::new();
+    let request = waiting(&place);
+    let host = spawn_host(&place, &request);
+    until(|| place.shared("up").exists()).await;
+    kill(host);
+    let state: serde_json::Value = serde_json::from_slice(
+        &fs::read(place.root.join("data/runner/runs/key/shim-1/shim.json")).unwrap(),
+    )
+    .unwrap();
+    let shim = state["identity"]["pid"].as_i64().unwrap();
+    let shim = rustix::process::Pid::from_raw(i32::try_from(shim).unwrap()).unwrap();
+    rustix::process::kill_process(shim, rustix::process::Signal::KILL).unwrap();
+    fs::write(place.shared("go"), "").unwrap();
+
+    let runner = place.runner();
+    assert_eq!(runner.run(request).await.unwrap().outcome, Outcome::Passed);
+    line_after(&runner, "key", "done").await;
+    assert_eq!(texts(&runner, "key").await, ["done", "x", "x"]);
+}
+
+#[tokio::test]
+async fn a_crash_while_the_tree_is_made_loses_no_cache() {
+    let place = Place::new();
+    fs::write(place.shared("go"), "").unwrap();
+    let mut request = waiting(&place);
+    let runner = place.runner();
+    assert_eq!(
+        runner.run(request.clone()).await.unwrap().outcome,
+        Outcome::Passed
+    );
+    drop(runner);
+    // What is on disk when the server dies between the move of the cache and the start of the shim.
+    let runs = place.root.join("data/runner/runs");
+    fs::create_dir(runs.join("second")).unwrap();
+    let mut job: serde_json::Value =
+        serde_json::from_slice(&fs::read(runs.join("key/request.json")).unwrap()).unwrap();
+    job["key"] = "second".into();
+    fs::write(runs.join("second/request.json"), job.to_string()).unwrap();
+    fs::write(runs.join("second/started.json"), "true").unwrap();
+    fs::create_dir_all(place.tree("test")).unwrap();
+    fs::rename(
+        place.root.join("data/runner/cache/app/test/cache"),
+        place.tree("test").join("cache"),
+    )
+    .unwrap();
+
+    let runner = place.runner();
+    assert!(!place.tree("test").exists());
+    assert_eq!(runner.state("second").unwrap(), Some(RunState::Queued));
+    request.key = "second".to_owned();
+    assert_eq!(runner.run(request).await.unwrap().outcome, Outcome::Passed);
+    assert_eq!(texts(&runner, "second").await, ["done", "x", "x"]);
+}
