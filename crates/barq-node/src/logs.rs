@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 pub use cursor::CursorError;
+pub use reader::ReadError;
 pub use severity::Severity;
 
 use crate::api::LogPage;
@@ -56,7 +57,7 @@ pub enum LogError {
         /// The service.
         service: String,
         /// Why.
-        source: reader::ReadError,
+        source: ReadError,
     },
     /// The reading thread failed.
     #[error("the reading of logs failed")]

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use barq_node::api::{InstanceRange, InstanceState};
 use barq_node::instances::{BACKOFF_MIN, STOP_GRACE};
+use barq_shim::{Adopted, Enforced};
 
-use crate::support::{Fixture, REVISION, SERVICE, exists, get, revision};
+use crate::support::{Directory, Fixture, REVISION, SERVICE, exists, get, revision};
 
 #[tokio::test]
 async fn runs_and_serves_by_the_container_contract() {
@@ -319,4 +320,29 @@ async fn everything_ends_with_drain_and_stop() {
         fixture.instances.apply(SERVICE, &[]).is_err(),
         "nothing begins after it"
     );
+}
+
+#[tokio::test]
+async fn runs_in_a_sandbox_and_says_whether_its_limits_hold() {
+    let directory = Directory::new();
+    let hidden = directory.path().to_owned();
+    let mut fixture = Fixture::hiding(directory, Some(hidden)).await;
+    let mut configuration = revision(&[], 1, 1);
+    configuration.root = "/usr".to_owned();
+    configuration.memory_bytes = 256 * 1024 * 1024;
+    configuration.cpu_milli = 1000;
+    fixture.apply(&[configuration]);
+    let seen = fixture.until_ready(1).await;
+    let enforced = fixture
+        .directory
+        .runs()
+        .iter()
+        .all(|run| match barq_shim::adopt(run) {
+            Ok(Adopted::Running(handle)) => {
+                let (memory, processor, _) = handle.enforced().expect("it says");
+                memory == Enforced::Yes && processor == Enforced::Yes
+            }
+            Ok(Adopted::Exited(_) | Adopted::Lost) | Err(_) => false,
+        });
+    assert_eq!(seen.limits_enforced, enforced);
 }

@@ -87,6 +87,11 @@ impl Fixture {
 
     /// Another run of the node in the same directory.
     pub(crate) async fn again(directory: Directory) -> Self {
+        Self::hiding(directory, None).await
+    }
+
+    /// A node whose instances must not see a directory.
+    pub(crate) async fn hiding(directory: Directory, hidden: Option<PathBuf>) -> Self {
         let changes = watch::Sender::new(0);
         let receiver = changes.subscribe();
         let settings = InstancesSettings {
@@ -95,7 +100,7 @@ impl Fixture {
                 program: program(),
                 leading_arguments: vec!["shim".to_owned()],
             },
-            hidden: None,
+            hidden,
         };
         let instances = Instances::start(settings, changes)
             .await
