@@ -399,3 +399,24 @@ async fn only_the_latest_runs_are_remembered() {
     let known = ["one", "two", "three"].map(|key| runner.state(key).unwrap().is_some());
     assert_eq!(known, [false, true, true]);
 }
+
+#[tokio::test]
+async fn cargo_works_offline_and_finds_its_cache_fresh() {
+    let place = Place::new();
+    let manifest = "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+    let first = place.commit(&[("Cargo.toml", manifest), ("src/main.rs", "fn main() {}\n")]);
+    let second = place.commit(&[("README.md", "more")]);
+    let third = place.commit(&[("src/main.rs", "fn main() { println!(); }\n")]);
+    let runner = place.runner();
+    let mut built = Vec::new();
+    for (key, commit) in [("first", first), ("second", second), ("third", third)] {
+        let mut request = place.check(key, &commit, "cargo build --offline");
+        request.cache = vec!["target".to_owned()];
+        request.timeout = Duration::from_secs(300);
+        let result = runner.run(request).await.unwrap();
+        let lines = texts(&runner, key).await;
+        assert_eq!(result.outcome, Outcome::Passed, "{lines:?}");
+        built.push(lines.iter().any(|line| line.contains("Compiling tiny")));
+    }
+    assert_eq!(built, [true, false, true]);
+}
