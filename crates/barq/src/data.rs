@@ -151,6 +151,21 @@ impl DataDirectory {
         self.root.join("node")
     }
 
+    /// What the server shows to the node.
+    pub fn node_token(&self) -> PathBuf {
+        self.root.join("node.token")
+    }
+
+    /// The environments of revisions, resolved once.
+    pub fn revisions(&self) -> PathBuf {
+        self.root.join("revisions")
+    }
+
+    /// Where a backup's copy of the journal lies while it is sent.
+    pub fn backup(&self) -> PathBuf {
+        self.root.join("backup")
+    }
+
     /// Where `up` hands out the listening sockets.
     pub fn up_socket(&self) -> PathBuf {
         self.root.join("up.sock")
@@ -301,6 +316,32 @@ pub fn write_file(path: &Path, content: &[u8], mode: u32) -> Result<(), DataErro
     drop(file);
     fs::rename(&temporary, path).map_err(io("write", path))?;
     sync_directory(parent)
+}
+
+/// The content of a file that never changes; where there is no file it is made with `fresh`, mode 0600. Of two processes
+/// that start at once both get the one that was first.
+///
+/// # Errors
+/// [`DataError::Io`] when the file system refuses.
+pub fn read_or_create(path: &Path, fresh: &[u8]) -> Result<Vec<u8>, DataError> {
+    match fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        other => return other.map_err(io("read", path)),
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let own = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    write_file(&own, fresh, FILE_MODE)?;
+    // A link never replaces: whoever is second takes what is there.
+    let linked = fs::hard_link(&own, path);
+    fs::remove_file(&own).map_err(io("remove", &own))?;
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(io("create", path)(error));
+        }
+        _ => {}
+    }
+    sync_directory(path.parent().unwrap_or(Path::new(".")))?;
+    fs::read(path).map_err(io("read", path))
 }
 
 /// Makes a rename or a new file in this directory survive a power cut.

@@ -329,3 +329,46 @@ async fn repositories_are_read_as_they_are() {
         None
     );
 }
+
+/// The git processes that serve this directory.
+fn processes_of(server: &Server) -> usize {
+    let mark = format!("GIT_PROJECT_ROOT={}", server.directory.path().display());
+    let processes = std::fs::read_dir("/proc").expect("Linux");
+    processes
+        .filter_map(|entry| std::fs::read(entry.ok()?.path().join("environ")).ok())
+        .filter(|environment| String::from_utf8_lossy(environment).contains(&mark))
+        .count()
+}
+
+async fn wait_for_processes(server: &Server, wanted: impl Fn(usize) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !wanted(processes_of(server)) {
+        assert!(
+            Instant::now() < deadline,
+            "{} processes",
+            processes_of(server)
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_leaves_no_process() {
+    use tokio::io::AsyncWriteExt as _;
+    let server = Server::start().await;
+    let work = server.work("work").await;
+    good(&work, &["push", &server.url(TOKEN, "shop"), "main"]).await;
+    for service in ["git-upload-pack", "git-receive-pack"] {
+        let mut stream = tokio::net::TcpStream::connect(&server.address)
+            .await
+            .expect("connected");
+        let head = format!(
+            "POST /git/shop.git/{service} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/x-{service}-request\r\nContent-Length: 1000\r\n\r\n0011"
+        );
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        wait_for_processes(&server, |count| count > 0).await;
+        drop(stream);
+        wait_for_processes(&server, |count| count == 0).await;
+    }
+    assert_eq!(server.pushes().len(), 1);
+}

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -58,7 +59,7 @@ pub(super) async fn server(
     let settings = ServerSettings {
         data,
         ingress: arguments.ingress,
-        shutdown: shutdown(up)?,
+        shutdown: Stop::install(up)?.token,
     };
     let listener = into_tokio(listener)?;
     server::run(settings, listener).await.map_err(explain)?;
@@ -72,35 +73,58 @@ pub(super) async fn node(context: &Context, arguments: &ProcessArguments) -> Res
     let _lock = data.lock_for_node(arguments.supervised)?;
     let source = source(&data, arguments, ListenerName::Ingress);
     let (_listener, up) = source.open(ListenerName::Ingress)?;
-    shutdown(up)?.cancelled().await;
+    let reason = Stop::install(up)?.reason().await;
+    tracing::info!(?reason, "the node ends");
     Ok(Exit::Done)
 }
 
-/// Cancelled on SIGTERM, on SIGINT, and when the `up` that started this process is gone.
-fn shutdown(up: Option<UpConnection>) -> Result<CancellationToken, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::failed("cannot wait for signals").because(error.to_string())
-    };
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let token = CancellationToken::new();
-    let cancelled = token.clone();
-    tokio::spawn(async move {
-        let gone = async {
-            match up {
-                Some(up) => up.closed().await,
-                None => std::future::pending().await,
-            }
+/// When a process shall end, and why.
+struct Stop {
+    token: CancellationToken,
+    reason: JoinHandle<StopReason>,
+}
+
+/// Why a process shall end. A node that is asked to end drains its instances; one whose `up` was killed leaves them
+/// running for the next one to adopt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StopReason {
+    Asked,
+    UpGone,
+}
+
+impl Stop {
+    /// On SIGTERM, on SIGINT, and when the `up` that started this process is gone.
+    fn install(up: Option<UpConnection>) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| {
+            Failure::failed("cannot wait for signals").because(error.to_string())
         };
-        let reason = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-            () = gone => "barq up is gone",
-        };
-        tracing::info!(reason, "stopping");
-        cancelled.cancel();
-    });
-    Ok(token)
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let token = CancellationToken::new();
+        let cancelled = token.clone();
+        let reason = tokio::spawn(async move {
+            let gone = async {
+                match up {
+                    Some(up) => up.closed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let reason = tokio::select! {
+                _ = terminate.recv() => StopReason::Asked,
+                _ = interrupt.recv() => StopReason::Asked,
+                () = gone => StopReason::UpGone,
+            };
+            tracing::info!(?reason, "stopping");
+            cancelled.cancel();
+            reason
+        });
+        Ok(Self { token, reason })
+    }
+
+    /// Why, once it is so.
+    async fn reason(self) -> StopReason {
+        self.reason.await.unwrap_or(StopReason::UpGone)
+    }
 }
 
 fn source(

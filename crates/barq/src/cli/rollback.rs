@@ -1,8 +1,8 @@
 //! `barq rollback`: takes an environment back, in six steps that a person can follow.
 //!
-//! 1. list the revisions, 2. select the one to go back to, 3. confirm, 4. shift all traffic to it, 5. verify its health
-//! and 6. report how long it took. The server selects and shifts; what was confirmed is what is asked for, by name, so that
-//! nothing that happens in between changes where the traffic goes.
+//! List the revisions, select the one to go back to, confirm, shift all traffic to it, verify its health, report how long
+//! it took. The server selects and shifts; what was confirmed is what is asked for, by name, so that nothing that happens
+//! in between changes where the traffic goes.
 
 use std::io::IsTerminal as _;
 use std::time::Instant;

@@ -13,6 +13,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::git::cgi::{self, Head};
 use crate::git::command::read_and_drain;
@@ -46,6 +47,8 @@ pub(super) struct Exchange {
     head: Option<oneshot::Sender<Head>>,
     body: mpsc::Sender<std::io::Result<Bytes>>,
     progress: Progress,
+    /// Cancelled when the request's body breaks off.
+    broken: CancellationToken,
     /// Whether it goes on without its client once its input is complete.
     outlives_client: bool,
 }
@@ -81,12 +84,14 @@ impl Exchange {
     ) -> std::io::Result<(Self, Client)> {
         let mut child = command.spawn()?;
         let progress = Progress::default();
+        let broken = CancellationToken::new();
         let stdout = child.stdout.take();
         let stderr = tokio::spawn(drain_messages(child.stderr.take()));
         let feed = Some(tokio::spawn(feed(
             request,
             child.stdin.take(),
             progress.clone(),
+            broken.clone(),
         )));
         let (head_sender, head) = oneshot::channel();
         let (body_sender, body) = mpsc::channel(CHUNKS_MAX);
@@ -101,6 +106,7 @@ impl Exchange {
             head: Some(head_sender),
             body: body_sender,
             progress,
+            broken,
             outlives_client,
         };
         Ok((exchange, Client { head, body }))
@@ -166,6 +172,8 @@ impl Exchange {
                     }
                 }
                 () = client.closed(), if with_client => with_client = self.go_on_alone().await?,
+                // git itself may go on waiting for the rest.
+                () = self.broken.cancelled() => return Err(Stop::ClientGone),
                 () = self.progress.idle() => return Err(Stop::Idle),
             }
         }
@@ -222,12 +230,20 @@ impl Exchange {
 
 /// The request's body into git, as it comes. What git does not want is read all the same: a client that is still
 /// sending would not see the answer.
-async fn feed(mut request: Body, stdin: Option<ChildStdin>, progress: Progress) -> Feed {
+async fn feed(
+    mut request: Body,
+    stdin: Option<ChildStdin>,
+    progress: Progress,
+    broken: CancellationToken,
+) -> Feed {
     let mut stdin = stdin;
     loop {
         match request.frame().await {
             None => return Feed::Complete,
-            Some(Err(_)) => return Feed::Broken,
+            Some(Err(_)) => {
+                broken.cancel();
+                return Feed::Broken;
+            }
             Some(Ok(frame)) => {
                 progress.moved();
                 let (Ok(data), Some(pipe)) = (frame.into_data(), stdin.as_mut()) else {

@@ -1,0 +1,138 @@
+//! `barq demo`: the whole flow on the example application, with real traffic and short holds.
+//!
+//! Nothing is staged: a `barq up` of its own with its own data, a real PostgreSQL for each environment, real commits pushed
+//! by git, real requests at the ingress. The demo is a user like any other; all it knows comes from the API and from what
+//! its own requests saw. Build caches are kept from one demo to the next, everything else begins anew.
+
+mod repository;
+mod stage;
+mod story;
+mod traffic;
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::cli::{Context, DemoArguments};
+use crate::cli::Scenario;
+use crate::client::types::Delivery;
+use crate::output::{Exit, Failure, Output};
+use repository::Repository;
+use stage::Stage;
+use story::Story;
+use traffic::{Seen, Traffic};
+
+/// The app's name on the demo's server.
+const APP: &str = "fleet";
+/// The service that users meet.
+const SERVICE: &str = "barq-api-production";
+
+/// Tells the story. 0 only if every commit ended as it should and no user saw an error.
+///
+/// # Errors
+/// `Failure`: the stage could not be set, or something that the story needs is missing.
+pub async fn demo(context: &Context, arguments: &DemoArguments) -> Result<Exit, Failure> {
+    let output = context.output;
+    let begun = Timestamp::now();
+    output.text("Setting the stage: PostgreSQL for staging and production, barq, a repository");
+    let stage = Stage::set().await?;
+    let told = tokio::select! {
+        told = tell(output, &stage, arguments) => told,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted.map_err(|error| Failure::failed("cannot wait for Ctrl-C").because(error.to_string()))?;
+            Err(Failure::failed("the demo was interrupted"))
+        }
+    };
+    if told.is_ok() && !arguments.exit {
+        output.text(&format!(
+            "\nEverything is still running: {}  (Ctrl-C ends it)\n  export BARQ_SERVER={} BARQ_DATA={}",
+            stage.url(),
+            stage.url(),
+            stage.data().display()
+        ));
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            output.warn(&format!("cannot wait for Ctrl-C: {error}"));
+        }
+    }
+    let ended = stage.strike().await;
+    let as_it_should = told?;
+    ended?;
+    let took = Timestamp::now().duration_since(begun).as_secs();
+    output.text(&format!("\nThe demo took {took} s"));
+    Ok(if as_it_should { Exit::Done } else { Exit::Failed })
+}
+
+async fn tell(output: Output, stage: &Stage, arguments: &DemoArguments) -> Result<bool, Failure> {
+    let client = stage.client()?;
+    let repository = Repository::create(stage)?;
+    let story = Story::new(output, client);
+    output.text(&format!("barq is at {}\n", stage.url()));
+
+    chapter(output, "The first release: nothing serves yet, so there is no canary");
+    let first = deliver(&story, &repository, None).await?;
+    if first.state != "succeeded" {
+        return unexpected(output, &first, "succeeded");
+    }
+    let traffic = Traffic::start(stage.ingress(), &repository.traffic()?).await?;
+    let mut as_it_should = true;
+    if matches!(arguments.scenario, Scenario::Good | Scenario::Both) {
+        chapter(output, "A good commit: vehicles get a class");
+        let good = deliver(&story, &repository, Some(Path::new("demo/good.patch"))).await?;
+        as_it_should &= good.state == "succeeded" || unexpected(output, &good, "succeeded")?;
+    }
+    if matches!(arguments.scenario, Scenario::Bad | Scenario::Both) {
+        if arguments.scenario == Scenario::Bad {
+            repository.apply(Path::new("demo/good.patch"))?;
+        }
+        chapter(
+            output,
+            "A bad commit: a division by zero for some vehicles, which lint, tests and smoke tests do not see",
+        );
+        let bad = deliver(&story, &repository, Some(Path::new("demo/bad.patch"))).await?;
+        as_it_should &= bad.state == "rolled_back" || unexpected(output, &bad, "rolled_back")?;
+        story.incident().await?;
+    }
+    let seen = traffic.stop().await;
+    output.text(&users(&seen));
+    Ok(as_it_should && seen.failed() == 0)
+}
+
+/// Commits, pushes, approves, and follows to the end.
+async fn deliver(
+    story: &Story,
+    repository: &Repository,
+    patch: Option<&Path>,
+) -> Result<Delivery, Failure> {
+    match patch {
+        Some(patch) => repository.commit_patch(patch)?,
+        None => repository.commit_all("Fleet management, first release")?,
+    }
+    let before = story.newest(APP).await?;
+    story.say("git push barq main");
+    repository.push().await?;
+    let id = story.next_after(APP, before).await?;
+    story.follow(&id).await
+}
+
+fn chapter(output: Output, title: &str) {
+    output.text(&format!("\n== {title}"));
+}
+
+fn unexpected(output: Output, delivery: &Delivery, wanted: &str) -> Result<bool, Failure> {
+    let reason = delivery.reason.as_deref().unwrap_or("no reason is known");
+    output.warn(&format!(
+        "{} is {} and should be {wanted}: {reason}",
+        delivery.id, delivery.state
+    ));
+    Ok(false)
+}
+
+fn users(seen: &Seen) -> String {
+    format!(
+        "\nWhat users saw meanwhile: {} requests, {} errors ({} answered 5xx, {} without an answer)",
+        seen.requests,
+        seen.failed(),
+        seen.server_errors,
+        seen.unanswered
+    )
+}

@@ -1,0 +1,190 @@
+//! The demo's working copy: the example's files, its commits, and its pushes by the system's git.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use base64::Engine as _;
+use serde::Deserialize;
+use tokio::process::Command;
+
+use super::APP;
+use super::stage::Stage;
+use crate::output::Failure;
+
+/// Directories of the example that are made, not written.
+const MADE: [&str; 4] = ["target", "node_modules", "dist", ".git"];
+/// Where the probes of `flow.md` section 4 take a minute, the demo takes a second.
+const HEALTH: &str = r#"[health]
+startup = { path = "/health/live", initial_delay = "100ms", period = "500ms", timeout = "500ms", failures = 40 }
+liveness = { path = "/health/live", period = "5s", timeout = "2s" }
+readiness = { path = "/health/ready", period = "1s", timeout = "1s" }
+detailed = { path = "/health/detailed" }
+"#;
+/// Where the canary of `flow.md` section 3 takes ten minutes, the demo takes ten seconds.
+const PRODUCTION: &str = r#"[environments.production]
+steps = [
+  { traffic = 10, hold = "5s", max_errors = 5 },
+  { traffic = 50, hold = "4s", max_errors = 10 },
+  { traffic = 100 },
+]
+drain = "5s"
+"#;
+
+/// What users ask in the demo.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Script {
+    /// Once, in this order.
+    pub(super) seed: Vec<Request>,
+    /// Again and again.
+    pub(super) requests: Vec<Request>,
+}
+
+/// One request.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Request {
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) body: Option<serde_json::Value>,
+}
+
+/// A working copy with the remote `barq`.
+pub(super) struct Repository {
+    directory: PathBuf,
+    authorization: String,
+}
+
+impl Repository {
+    pub(super) fn create(stage: &Stage) -> Result<Self, Failure> {
+        let directory = stage.working_copy();
+        copy(&stage.example(), &directory).map_err(|error| {
+            Failure::failed("the example could not be copied").because(error.to_string())
+        })?;
+        let credentials =
+            base64::engine::general_purpose::STANDARD.encode(format!("demo:{}", stage.token()?));
+        let repository = Self {
+            directory,
+            authorization: format!("Authorization: Basic {credentials}"),
+        };
+        repository.shorten()?;
+        repository.git(&["init", "--quiet", "--initial-branch=main"])?;
+        let remote = format!("{}/git/{APP}.git", stage.url());
+        repository.git(&["remote", "add", "barq", &remote])?;
+        Ok(repository)
+    }
+
+    /// What users ask.
+    pub(super) fn traffic(&self) -> Result<Script, Failure> {
+        let path = self.directory.join("demo/traffic.json");
+        let unreadable = |why: String| {
+            Failure::failed(format!("cannot read {}", path.display())).because(why)
+        };
+        let text = std::fs::read(&path).map_err(|error| unreadable(error.to_string()))?;
+        serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))
+    }
+
+    /// Shortens the probes and the holds, and nothing else.
+    fn shorten(&self) -> Result<(), Failure> {
+        let path = self.directory.join("barq.toml");
+        let failed = |why: String| Failure::failed("barq.toml could not be shortened").because(why);
+        let text = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
+        let text = replace_table(&text, "[health]", HEALTH)
+            .and_then(|text| {
+                let production = "[environments.production]\n";
+                text.contains(production)
+                    .then(|| text.replace(production, PRODUCTION))
+            })
+            .ok_or_else(|| failed("it lacks [health] or [environments.production]".to_owned()))?;
+        std::fs::write(&path, text).map_err(|error| failed(error.to_string()))
+    }
+
+    pub(super) fn apply(&self, patch: &Path) -> Result<(), Failure> {
+        let patch = self.directory.join(patch);
+        self.git(&["apply", "--index", &patch.to_string_lossy()])
+    }
+
+    pub(super) fn commit_patch(&self, patch: &Path) -> Result<(), Failure> {
+        self.apply(patch)?;
+        let name = patch
+            .file_stem()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        self.git(&["commit", "--quiet", "-m", &format!("Demo: the {name} change")])
+    }
+
+    pub(super) fn commit_all(&self, message: &str) -> Result<(), Failure> {
+        self.git(&["add", "--all"])?;
+        self.git(&["commit", "--quiet", "-m", message])
+    }
+
+    /// What git prints, barq's own lines among it, goes to the terminal as it comes.
+    pub(super) async fn push(&self) -> Result<(), Failure> {
+        let status = self
+            .command(&["push", "--quiet", "barq", "main"])
+            .status()
+            .await
+            .map_err(|error| Failure::failed("git can't be run").because(error.to_string()))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::failed(format!("git push failed: {status}")))
+        }
+    }
+
+    fn git(&self, arguments: &[&str]) -> Result<(), Failure> {
+        let failed = |why: String| {
+            Failure::failed(format!("git {} failed", arguments.join(" "))).because(why)
+        };
+        let output = self
+            .command(arguments)
+            .into_std()
+            .output()
+            .map_err(|error| failed(error.to_string()))?;
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(failed(String::from_utf8_lossy(&output.stderr).into_owned()))
+        }
+    }
+
+    /// The token is in the environment: it is in no file and in no list of processes.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command
+            .args(arguments)
+            .current_dir(&self.directory)
+            .stdin(Stdio::null())
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", "http.extraHeader")
+            .env("GIT_CONFIG_VALUE_0", &self.authorization)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_AUTHOR_NAME", "Demo")
+            .env("GIT_AUTHOR_EMAIL", "demo@localhost")
+            .env("GIT_COMMITTER_NAME", "Demo")
+            .env("GIT_COMMITTER_EMAIL", "demo@localhost");
+        command
+    }
+}
+
+/// The text with one table replaced, up to the next one; none where there is no such table.
+fn replace_table(text: &str, header: &str, table: &str) -> Option<String> {
+    let start = text.find(header)?;
+    let rest = &text[start + header.len()..];
+    let end = rest.find("\n[").map_or(rest.len(), |end| end + 1);
+    Some(format!("{}{table}\n{}", &text[..start], &rest[end..]))
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        if MADE.iter().any(|made| entry.file_name() == *made) {
+            continue;
+        }
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
