@@ -5,5 +5,9 @@
 //! knows what a delivery, a rollout or an approval is.
 
 pub mod api;
+mod control;
 pub mod instances;
 pub mod logs;
+mod proxy;
+pub mod server;
+mod statistics;

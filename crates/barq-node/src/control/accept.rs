@@ -1,0 +1,417 @@
+//! Takes a configuration in: judged, written, put in force, each in the order that `kill -9` allows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use barq_judge::{Considered, Control, Durable, Plan, Run, Standing, TripNow};
+
+use super::configuration::{check, plan_of, refusal};
+use super::disk::Stored;
+use super::service::{Served, Service, State};
+use super::{Dirty, Services, lock};
+use crate::api::{Accepted, Refusal, RevisionConfiguration, ServiceConfiguration, Trip};
+use crate::proxy::Revision;
+use crate::statistics::{RevisionStatistics, StepCounts, StepStatistics};
+
+impl Services {
+    /// Puts a configuration in force, or says why not; when it returns, every later request is routed by it.
+    ///
+    /// # Errors
+    /// Why it is refused; nothing has changed then.
+    pub(crate) async fn accept(
+        &self,
+        configuration: ServiceConfiguration,
+    ) -> Result<Accepted, Refusal> {
+        let arrived = Instant::now();
+        check(&configuration, None)?;
+        let service = self.find_or_new(&configuration.service);
+        let _accepting = service.accepting.lock().await;
+        let plan = plan_of(&configuration);
+        let towards_stable = match self.consider(&service, &plan, &configuration)? {
+            Considered::Duplicate => {
+                let durable = service.lock().durable;
+                return Ok(accepted(&configuration, arrived.elapsed(), durable));
+            }
+            Considered::New { towards_stable } => towards_stable,
+        };
+        let name = service.name.clone();
+        if towards_stable {
+            self.put_in_force(&service, plan, &configuration, false)?;
+            let switched = arrived.elapsed();
+            let durable = self.write_configuration(&service).await;
+            return Ok(accepted(&configuration, switched, durable));
+        }
+        self.write_ahead(&service, &configuration)
+            .await
+            .map_err(|why| Refusal::NotKept { why })?;
+        if let Err(refusal) = self.put_in_force(&service, plan, &configuration, true) {
+            // Something came between: what is in force goes back to the disk.
+            self.mark_dirty(&name, Dirty::Configuration);
+            return Err(refusal);
+        }
+        Ok(accepted(&configuration, arrived.elapsed(), true))
+    }
+
+    /// Begins a run with what was written: the canary is at 0 %, and if it had reached its limit already, it has tripped.
+    pub(super) fn restore(&self, name: &str, stored: Stored) {
+        let mut state = State::new(Run(self.run.as_u128()));
+        let plan = plan_of(&stored.configuration);
+        let durable = Durable {
+            trips: stored.trips,
+            last_trip: stored.last_trip.as_ref().map(judged),
+            latched: stored
+                .latched
+                .iter()
+                .map(|(revision, trip)| (revision.clone(), judged(trip)))
+                .collect(),
+            plan: Some(plan.clone()),
+        };
+        state.control = Control::restart(durable, Run(self.run.as_u128()));
+        (state.last_trip, state.latched) = (stored.last_trip, stored.latched);
+        let counters = self
+            .disk
+            .counters(name, plan.generation)
+            .unwrap_or_default();
+        state.tripwire_errors_before = counters.tripwire_errors;
+        state.served = Served::after(Duration::from_millis(counters.served_ms));
+        state.step = plan
+            .canary
+            .as_ref()
+            .map(|_| Arc::new(StepStatistics::new(counters.step, self.threads)));
+        if let Err(why) = self.fleet.apply(name, &stored.configuration.revisions) {
+            self.degrade(&format!("instances {name}"), Some(why));
+        }
+        self.know_revisions(name, &mut state, &stored.configuration.revisions);
+        for revision in state
+            .latched
+            .keys()
+            .filter_map(|name| state.revisions.get(name))
+        {
+            revision.wire.close();
+        }
+        if let Some(canary) = state.canary() {
+            canary.wire.close();
+        }
+        state.configuration = Some(stored.configuration);
+        let service = Service::new(name, state);
+        lock(&self.services).insert(name.to_owned(), Arc::clone(&service));
+        let mut state = service.lock();
+        self.publish(&service, &state);
+        let limit = plan.canary.as_ref().and_then(|canary| canary.max_errors);
+        if let (Some(canary), true) = (
+            &plan.canary,
+            limit.is_some_and(|limit| counters.tripwire_errors >= limit),
+        ) {
+            // The errors are those of before: `register_trip` adds them.
+            self.register_trip(
+                &service,
+                &mut state,
+                &canary.revision,
+                TripNow {
+                    errors: 0,
+                    in_flight: 0,
+                },
+                Instant::now(),
+            );
+        }
+    }
+
+    /// Writes what is in force. False, and degraded, if that fails; it is tried again.
+    pub(super) async fn write_configuration(&self, service: &Arc<Service>) -> bool {
+        let _writing = service.writing.lock().await;
+        let Some(stored) = service.lock().stored() else {
+            return true;
+        };
+        let written = self
+            .write_blocking(service.name.clone(), stored.clone())
+            .await;
+        let mut state = service.lock();
+        // What has changed meanwhile is marked as such, and written next.
+        let is_current = state.stored().as_ref() == Some(&stored);
+        let was = state.durable;
+        state.durable = written.is_ok() && is_current;
+        if was != state.durable {
+            self.changed();
+        }
+        drop(state);
+        match written {
+            Ok(()) => true,
+            Err(why) => {
+                tracing::error!(
+                    service = service.name,
+                    why,
+                    "the configuration could not be written"
+                );
+                self.degrade(
+                    &format!("write {}", service.name),
+                    Some(format!(
+                        "the configuration of {} is in force but not on disk: {why}",
+                        service.name
+                    )),
+                );
+                lock(&self.dirty).insert((service.name.clone(), Dirty::Configuration));
+                false
+            }
+        }
+    }
+
+    /// Writes a configuration that is not in force yet. After a crash it is, with its canary at 0 %.
+    async fn write_ahead(
+        &self,
+        service: &Arc<Service>,
+        configuration: &ServiceConfiguration,
+    ) -> Result<(), String> {
+        let _writing = service.writing.lock().await;
+        let stored = {
+            let state = service.lock();
+            // As it will be in force: a node that starts from this gives a canary nothing, whatever is acknowledged.
+            Stored {
+                configuration: configuration.clone(),
+                trips: state.control.durable().trips.max(configuration.last_trip),
+                last_trip: state.last_trip.clone(),
+                latched: released(&state, configuration),
+            }
+        };
+        self.write_blocking(service.name.clone(), stored).await
+    }
+
+    async fn write_blocking(&self, name: String, stored: Stored) -> Result<(), String> {
+        let disk = self.disk.clone();
+        let service = name.clone();
+        let written = tokio::task::spawn_blocking(move || disk.write(&name, &stored)).await;
+        match written {
+            Ok(Ok(())) => {
+                self.degrade(&format!("write {service}"), None);
+                self.degrade(&format!("configuration {service}"), None);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn consider(
+        &self,
+        service: &Service,
+        plan: &Plan,
+        configuration: &ServiceConfiguration,
+    ) -> Result<Considered, Refusal> {
+        self.check_domains(configuration)?;
+        let mut state = service.lock();
+        self.absorb_trip(service, &mut state);
+        let considered = state
+            .control
+            .consider(plan)
+            .map_err(|refused| refusal(refused, |number| state.trip_details(number)))?;
+        check(configuration, state.configuration.as_ref())?;
+        Ok(considered)
+    }
+
+    /// No host may lead to two services.
+    fn check_domains(&self, configuration: &ServiceConfiguration) -> Result<(), Refusal> {
+        let routes = lock(&self.routes);
+        for domain in &configuration.domains {
+            let is_taken = |other: &str| other.eq_ignore_ascii_case(domain);
+            let taken = routes
+                .values()
+                .filter(|route| route.service != configuration.service);
+            if let Some(route) = taken
+                .into_iter()
+                .find(|route| route.domains.iter().any(|other| is_taken(other)))
+            {
+                return Err(Refusal::Invalid {
+                    why: format!("the domain {domain} belongs to {}", route.service),
+                });
+            }
+            if domain.to_ascii_lowercase().ends_with(".localhost") {
+                return Err(Refusal::Invalid {
+                    why: format!("the domain {domain} is the node's own"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// From one table to the next. Instances that are wanted from now on are made known before, those that are not any more
+    /// are told after: at no instant does the table lead to instances that are being stopped.
+    fn put_in_force(
+        &self,
+        service: &Service,
+        plan: Plan,
+        configuration: &ServiceConfiguration,
+        durable: bool,
+    ) -> Result<(), Refusal> {
+        let mut state = service.lock();
+        self.absorb_trip(service, &mut state);
+        state
+            .control
+            .consider(&plan)
+            .map_err(|refused| refusal(refused, |number| state.trip_details(number)))?;
+        let old = state
+            .configuration
+            .as_ref()
+            .map(|held| held.revisions.clone())
+            .unwrap_or_default();
+        let known = union(&old, &configuration.revisions);
+        self.fleet
+            .apply(&service.name, &known)
+            .map_err(|why| Refusal::NotKept { why })?;
+        self.know_revisions(&service.name, &mut state, &configuration.revisions);
+        if !arm(&state, &plan) {
+            // The present canary has tripped between two lines of this function.
+            self.absorb_trip(service, &mut state);
+        }
+        let receivers: Vec<String> = plan.receivers().map(str::to_owned).collect();
+        let has_canary = plan.canary.is_some();
+        state
+            .control
+            .accept(plan, self.now())
+            .map_err(|refused| refusal(refused, |number| state.trip_details(number)))?;
+        state.latched = released(&state, configuration);
+        state.tripwire_errors_before = 0;
+        state.served = Served::default();
+        state.step =
+            has_canary.then(|| Arc::new(StepStatistics::new(StepCounts::default(), self.threads)));
+        if state.configuration.as_ref().map(|held| &held.watch) != Some(&configuration.watch) {
+            state.watch_exceeded_at = None;
+        }
+        state.configuration = Some(configuration.clone());
+        state.durable = durable;
+        self.publish(service, &state);
+        for (name, revision) in &state.revisions {
+            if !receivers.contains(name)
+                && Some(name) != state.control.canary().map(|canary| &canary.revision)
+            {
+                revision.wire.close();
+            }
+        }
+        let names: Vec<&String> = configuration
+            .revisions
+            .iter()
+            .map(|revision| &revision.name)
+            .collect();
+        state.revisions.retain(|name, _| names.contains(&name));
+        self.publish(service, &state);
+        self.open_addresses(service, &mut state);
+        state.count_served(self.now());
+        drop(state);
+        self.changed();
+        let what = format!("instances {}", service.name);
+        self.degrade(
+            &what,
+            self.fleet
+                .apply(&service.name, &configuration.revisions)
+                .err(),
+        );
+        Ok(())
+    }
+
+    fn know_revisions(
+        &self,
+        service: &str,
+        state: &mut State,
+        revisions: &[RevisionConfiguration],
+    ) {
+        for configuration in revisions {
+            let name = &configuration.name;
+            let ready = self.fleet.ready_set(service, name).unwrap_or_default();
+            let is_same = state
+                .revisions
+                .get(name)
+                .is_some_and(|known| Arc::ptr_eq(&known.ready, &ready));
+            if !is_same {
+                let revision = Revision {
+                    name: name.clone(),
+                    wire: Arc::default(),
+                    statistics: RevisionStatistics::new(self.threads),
+                    ready,
+                    concurrency: configuration.concurrency,
+                };
+                state.revisions.insert(name.clone(), Arc::new(revision));
+            }
+        }
+    }
+
+    fn find_or_new(&self, name: &str) -> Arc<Service> {
+        let mut services = lock(&self.services);
+        let new = || Service::new(name, State::new(Run(self.run.as_u128())));
+        Arc::clone(services.entry(name.to_owned()).or_insert_with(new))
+    }
+}
+
+/// Opens the wires of all that may get traffic. False if the canary in force has tripped and nobody has been told.
+fn arm(state: &State, plan: &Plan) -> bool {
+    let canary = plan.canary.as_ref();
+    let receivers = plan
+        .receivers()
+        .chain(canary.map(|canary| canary.revision.as_str()));
+    for name in receivers {
+        let Some(revision) = state.revisions.get(name) else {
+            continue;
+        };
+        let limit = canary
+            .filter(|canary| canary.revision == name)
+            .and_then(|canary| canary.max_errors);
+        let is_latched = state.latched.contains_key(name);
+        if is_latched && plan.percent(name) == 0 {
+            // On trial without traffic: the latch holds, and so does the wire.
+            continue;
+        }
+        let is_untold = state.control.standing() != Standing::Tripped
+            && state
+                .control
+                .canary()
+                .is_some_and(|held| held.revision == name);
+        if is_latched || (revision.wire.has_tripped() && !is_untold) {
+            revision.wire.acknowledge();
+        }
+        if revision.wire.arm(limit).is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// The latches that remain under a configuration.
+fn released(state: &State, configuration: &ServiceConfiguration) -> BTreeMap<String, Trip> {
+    let plan = plan_of(configuration);
+    let receivers: Vec<&str> = plan.receivers().collect();
+    let latched = state
+        .latched
+        .iter()
+        .filter(|(revision, _)| !receivers.contains(&revision.as_str()));
+    latched
+        .map(|(revision, trip)| (revision.clone(), trip.clone()))
+        .collect()
+}
+
+/// What runs already stays as it is; what is new is added.
+fn union(
+    old: &[RevisionConfiguration],
+    new: &[RevisionConfiguration],
+) -> Vec<RevisionConfiguration> {
+    let added = new
+        .iter()
+        .filter(|revision| !old.iter().any(|other| other.name == revision.name));
+    old.iter().chain(added).cloned().collect()
+}
+
+fn judged(trip: &Trip) -> barq_judge::Trip {
+    barq_judge::Trip {
+        number: trip.number,
+        revision: trip.revision.clone(),
+        generation: trip.generation,
+        step: trip.step,
+        errors: trip.errors,
+        in_flight: trip.in_flight,
+    }
+}
+
+fn accepted(configuration: &ServiceConfiguration, switched: Duration, durable: bool) -> Accepted {
+    Accepted {
+        generation: configuration.generation,
+        switched_us: u64::try_from(switched.as_micros()).unwrap_or(u64::MAX),
+        durable,
+    }
+}

@@ -1,0 +1,66 @@
+//! Writes down what changed, off the requests' path: configurations after a trip, counters after a canary's error.
+//!
+//! The counters exist so that a node that restarts does not give a canary its whole limit anew. Errors that come while one
+//! write is under way share the next: a canary that fails a thousand times a second costs no thousand writes.
+
+use std::time::Duration;
+
+use super::{Dirty, Services, lock};
+
+/// After a failed write.
+const RETRY_PERIOD: Duration = Duration::from_secs(2);
+
+impl Services {
+    /// Writes for ever; to be dropped when the node stops, after [`Services::write_all`].
+    pub(crate) async fn write_what_changes(&self) {
+        loop {
+            if self.write_all().await {
+                self.write.notified().await;
+            } else {
+                tokio::time::sleep(RETRY_PERIOD).await;
+            }
+        }
+    }
+
+    /// Writes what is to be written now. False if something is left.
+    pub(crate) async fn write_all(&self) -> bool {
+        let dirty = std::mem::take(&mut *lock(&self.dirty));
+        let mut is_all = true;
+        for (name, what) in dirty {
+            let Some(service) = self.find(&name) else {
+                continue;
+            };
+            is_all &= match what {
+                Dirty::Configuration => self.write_configuration(&service).await,
+                Dirty::Counters => self.write_counters(&name).await,
+            };
+        }
+        is_all
+    }
+
+    async fn write_counters(&self, name: &str) -> bool {
+        let now = self.now();
+        let Some(counters) = self
+            .find(name)
+            .and_then(|service| service.lock().counters(now))
+        else {
+            return true;
+        };
+        let (disk, service) = (self.disk.clone(), name.to_owned());
+        let written =
+            tokio::task::spawn_blocking(move || disk.write_counters(&service, &counters)).await;
+        let why = match written {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        let is_written = why.is_none();
+        if !is_written {
+            lock(&self.dirty).insert((name.to_owned(), Dirty::Counters));
+        }
+        let words =
+            |why| format!("the errors of {name}'s canary would not survive a restart: {why}");
+        self.degrade(&format!("counters {name}"), why.map(words));
+        is_written
+    }
+}

@@ -1,0 +1,158 @@
+//! The first attempt of a request that was routed by share: admitted, judged once, counted once.
+//!
+//! Judging and counting are apart: the tripwire hears of an error at once, while whether stable answered in the canary's
+//! place is known only later. Whatever happens to the request, its attempt is judged and counted when it is dropped: then
+//! the client went away. It must not know how the request is sent.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use barq_judge::{Admission, Outcome};
+use http::{HeaderValue, Method, Uri};
+use jiff::Timestamp;
+
+use super::worker::Worker;
+use super::{Revision, ServiceRoute, Verdict};
+use crate::statistics::{Completed, Role};
+
+/// What reports say of a request.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) request_id: HeaderValue,
+    pub(super) client: IpAddr,
+    pub(super) arrived: Instant,
+}
+
+/// A first attempt.
+pub(super) struct Attempt {
+    worker: Rc<Worker>,
+    route: Arc<ServiceRoute>,
+    revision: Arc<Revision>,
+    role: Option<Role>,
+    gate: Option<Admission>,
+    facts: Rc<Facts>,
+    judged: Option<Outcome>,
+    counted: bool,
+}
+
+impl Attempt {
+    /// An attempt of a request that the revision's wire has admitted.
+    pub(super) fn new(
+        worker: &Rc<Worker>,
+        route: &Arc<ServiceRoute>,
+        revision: &Arc<Revision>,
+        gate: Admission,
+        facts: &Rc<Facts>,
+    ) -> Self {
+        let role = route.trial.as_ref().and_then(|trial| {
+            let is = |other: &Arc<Revision>| Arc::ptr_eq(other, revision);
+            match (is(&trial.canary), is(&trial.stable.revision)) {
+                (true, _) => Some(Role::Canary),
+                (_, true) => Some(Role::Stable),
+                _ => None,
+            }
+        });
+        Self {
+            worker: Rc::clone(worker),
+            route: Arc::clone(route),
+            revision: Arc::clone(revision),
+            role,
+            gate: Some(gate),
+            facts: Rc::clone(facts),
+            judged: None,
+            counted: false,
+        }
+    }
+
+    /// The wire's admission, to be asked again after every wait.
+    pub(super) fn gate(&self) -> Option<&Admission> {
+        self.gate.as_ref()
+    }
+
+    /// Whether it goes to the canary.
+    pub(super) fn is_canary(&self) -> bool {
+        self.role == Some(Role::Canary)
+    }
+
+    /// The instance has nothing more to do with it: no longer in flight.
+    pub(super) fn release(&mut self) {
+        self.gate = None;
+    }
+
+    /// Says how it ended, the first time only; an error of the canary reaches the tripwire here.
+    pub(super) fn judge(&mut self, outcome: Outcome) {
+        if self.judged.is_some() {
+            return;
+        }
+        self.judged = Some(outcome);
+        if !outcome.is_error() || !self.is_canary() {
+            return;
+        }
+        let decided = Instant::now();
+        let service = self.route.service.as_str();
+        if let Some(trip) = self.revision.wire.record_error() {
+            let revision = &self.revision;
+            (self.worker.on_verdict)(Verdict::Tripped {
+                service,
+                revision,
+                trip,
+                decided,
+            });
+        }
+        (self.worker.on_verdict)(Verdict::CanaryError { service });
+    }
+
+    /// Counts it, the first time only.
+    pub(super) fn count(&mut self, shielded: bool) {
+        if std::mem::replace(&mut self.counted, true) {
+            return;
+        }
+        self.release();
+        let completed = Completed {
+            method: self.facts.method.as_str(),
+            path: self.facts.uri.path(),
+            outcome: self.judged.unwrap_or(Outcome::ClientGone),
+            latency: self.facts.arrived.elapsed(),
+            request_id: self.facts.request_id.to_str().unwrap_or_default(),
+            client: self.facts.client,
+            shielded,
+            at: Timestamp::now(),
+            second: self.worker.started.elapsed().as_secs(),
+        };
+        self.revision
+            .statistics
+            .record(self.worker.thread, &completed);
+        if let (Some(role), Some(trial)) = (self.role, &self.route.trial) {
+            trial.step.record(self.worker.thread, role, &completed);
+        }
+    }
+
+    /// Judges and counts.
+    pub(super) fn finish(&mut self, outcome: Outcome) {
+        self.judge(outcome);
+        self.count(false);
+    }
+
+    /// Judges and counts, but leaves it in flight until the admission is dropped.
+    pub(super) fn finish_and_hold(&mut self, outcome: Outcome) -> Option<Admission> {
+        let gate = self.gate.take();
+        self.finish(outcome);
+        gate
+    }
+
+    /// It never began: the wire closed while it waited. It is routed anew, and counts there.
+    pub(super) fn withdraw(mut self) {
+        self.counted = true;
+        self.release();
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.count(false);
+    }
+}
