@@ -1,4 +1,5 @@
-//! What the handlers share.
+//! What the handlers share: the storage, and what the instance knows of itself. Cloned for each request, so all behind
+//! handles.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! Couriers: who drives.
+//! Couriers: who drives, how they are reached, and whether they work now. Whether one is free is the assignment's
+//! matter.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Vehicles: what can carry, and how much.
+//! Vehicles: what can carry, how much, and whether it may now. What one carries at present is the assignment's matter.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! `/assignments`.
+//! `/assignments`: giving a delivery to a courier and a vehicle. Whether that is allowed is the domain's to say.
 
 use axum::Json;
 use axum::extract::State;

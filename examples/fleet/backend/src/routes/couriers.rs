@@ -1,4 +1,4 @@
-//! `/couriers`.
+//! `/couriers`: reading, adding, and going on and off duty. Reads the request and shows the result; decides nothing.
 
 use axum::Json;
 use axum::extract::State;

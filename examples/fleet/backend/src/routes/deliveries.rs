@@ -1,4 +1,4 @@
-//! `/deliveries`.
+//! `/deliveries`: reading, creating, and moving one along its life. What may follow what is the domain's to say.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,4 +1,5 @@
-//! `/vehicles`.
+//! `/vehicles`: reading, adding, and taking one out of service. Reads the request and shows the result; decides
+//! nothing.
 
 use axum::Json;
 use axum::extract::State;

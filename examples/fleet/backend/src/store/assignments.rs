@@ -1,4 +1,5 @@
-//! Assignments in the database.
+//! Assignments in the database. The facts of a decision are read under row locks and handed to the domain, which
+//! decides.
 
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};

@@ -1,4 +1,4 @@
-//! Couriers in the database.
+//! Couriers in the database. Going off duty locks the row, so that no assignment slips in between.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;

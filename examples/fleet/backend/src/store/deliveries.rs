@@ -1,4 +1,5 @@
-//! Deliveries in the database.
+//! Deliveries in the database, each with its assignment. A change of status locks the row, and ends the assignment with
+//! it.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;

@@ -1,4 +1,4 @@
-//! What the health endpoints ask the database.
+//! What the health endpoints ask the database. Bounded in time, so that a probe gets an answer that says why.
 
 use std::time::{Duration, Instant};
 

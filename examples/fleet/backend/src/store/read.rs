@@ -1,4 +1,4 @@
-//! Reading columns into the domain's values.
+//! Reading columns into the domain's values. A value that this version does not know is an error, never a guess.
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::postgres::{PgRow, PgTypeInfo, PgValueFormat, PgValueRef};

@@ -1,4 +1,4 @@
-//! Vehicles in the database.
+//! Vehicles in the database. Leaving service locks the row, so that no assignment slips in between.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
