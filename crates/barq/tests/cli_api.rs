@@ -122,7 +122,7 @@ async fn command(
     Json(body): Json<Value>,
 ) -> Json<Value> {
     let mut script = script.lock().expect("not poisoned");
-    script.posts.push((command.clone(), body.clone()));
+    script.posts.push((command.clone(), body));
     Json(match command.as_str() {
         "verify" => {
             json!({"service": name, "ok": script.healthy, "checks": [{"name": "health", "ok": script.healthy, "detail": ""}]})
