@@ -10,7 +10,7 @@ use barq_core::configuration::{Build, Check, Requirement};
 use barq_core::effect::{EffectKey, Outcome};
 use barq_core::event::CheckOutcome;
 use barq_engine::ports::{Pipeline, PortError, Source, Started};
-use barq_runner::{
+use barq_runner::api::{
     BuildRequest, CheckRequest, CheckResult, Outcome as Ended, RunState, Runner, RunnerError,
 };
 

@@ -16,7 +16,7 @@ use barq_core::event::ProbeLine;
 use barq_core::identity::{RevisionName, ServiceId};
 use barq_engine::ports::{PortError, Prober, SmokeTest};
 use barq_node::api;
-use barq_runner::{CheckRequest, Outcome as Ended, Runner};
+use barq_runner::api::{CheckRequest, Outcome as Ended, Runner};
 
 use crate::node::{NodeClient, failed};
 use http::{Response, request};

@@ -12,6 +12,7 @@
 //!
 //! It must not know deliveries, pipelines or who waits for a result; whether a check is skipped is its caller's business.
 
+pub mod api;
 mod bundle;
 mod caches;
 mod confine;

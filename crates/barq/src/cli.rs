@@ -31,8 +31,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-pub use arguments::{Arguments, Command, DemoArguments, Global};
+pub use arguments::{Arguments, Command, DemoArguments, Global, Scenario};
 pub use context::Context;
+pub(crate) use delivery_text::story_line;
 
 use crate::output::{Exit, Failure, Output};
 use arguments::ConfigCommand;
@@ -85,6 +86,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Up(arguments) => processes::up(context, &arguments).await,
         Command::Server(arguments) => processes::server(context, &arguments).await,
         Command::Node(arguments) => processes::node(context, &arguments).await,
+        Command::Demo(arguments) => crate::demo::demo(context, &arguments).await,
         Command::Init(arguments) => init::init(context, &arguments),
         Command::Config { command } => match command {
             ConfigCommand::Check { file } => config::check(context, &file),

@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod client;
 pub mod data;
+pub mod demo;
 pub mod git;
 pub mod output;
 pub mod server;

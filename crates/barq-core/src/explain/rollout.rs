@@ -59,20 +59,7 @@ pub(super) fn explain(
             waiting("proof", message)
         }
         Phase::Holding => Some(holding(observed, rollout, now)),
-        Phase::Verifying { .. } => {
-            let seen: Vec<String> = rollout
-                .verification
-                .iter()
-                .filter(|line| !line.passed)
-                .map(|line| format!("{}: {}", line.what, line.detail))
-                .collect();
-            let mut message =
-                "the version served is verified through the public ingress".to_owned();
-            if !seen.is_empty() {
-                message = format!("{message}; so far {}", seen.join("; "));
-            }
-            waiting("verification", message)
-        }
+        Phase::Verifying { .. } => waiting("verification", verification(rollout)),
         Phase::RollingBack(rollback) => {
             let message = match &rollback.to {
                 Some(to) if !rollback.prepared => instances(observed, rollout, to, rollback.size),
@@ -82,6 +69,21 @@ pub(super) fn explain(
             waiting("rollback", message)
         }
         Phase::Succeeded | Phase::RolledBack | Phase::Failed | Phase::Aborted => None,
+    }
+}
+
+fn verification(rollout: &Rollout) -> String {
+    let message = "the version served is verified through the public ingress";
+    let seen: Vec<String> = rollout
+        .verification
+        .iter()
+        .filter(|line| !line.passed)
+        .map(|line| format!("{}: {}", line.what, line.detail))
+        .collect();
+    if seen.is_empty() {
+        message.to_owned()
+    } else {
+        format!("{message}; so far {}", seen.join("; "))
     }
 }
 

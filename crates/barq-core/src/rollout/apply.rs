@@ -68,12 +68,7 @@ pub fn apply(rollout: &mut Rollout, event: &RolloutEvent, at: Timestamp) {
         RolloutEvent::Verified { lines } => rollout.verification.clone_from(lines),
         RolloutEvent::VerificationRetried { lines, retry_at } => {
             rollout.verification.clone_from(lines);
-            if let Phase::Verifying { round, .. } = rollout.phase {
-                rollout.phase = Phase::Verifying {
-                    round: round + 1,
-                    retry_at: Some(*retry_at),
-                };
-            }
+            next_round(rollout, *retry_at);
         }
         RolloutEvent::RollbackStarted {
             cause,
@@ -103,6 +98,15 @@ pub fn apply(rollout: &mut Rollout, event: &RolloutEvent, at: Timestamp) {
         }
         RolloutEvent::Aborted => end(rollout, Phase::Aborted, at),
         RolloutEvent::Succeeded => end(rollout, Phase::Succeeded, at),
+    }
+}
+
+fn next_round(rollout: &mut Rollout, not_before: Timestamp) {
+    if let Phase::Verifying { round, .. } = rollout.phase {
+        rollout.phase = Phase::Verifying {
+            round: round + 1,
+            retry_at: Some(not_before),
+        };
     }
 }
 

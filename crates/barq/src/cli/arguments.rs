@@ -69,6 +69,8 @@ pub enum Command {
     Server(ProcessArguments),
     /// Run the data plane alone, under a supervisor of your own
     Node(ProcessArguments),
+    /// Show the whole flow on the example application: one good commit, one bad one
+    Demo(DemoArguments),
     /// Write a barq.toml for this repository and add the git remote `barq`
     Init(InitArguments),
     /// Check, show or describe barq.toml

@@ -93,7 +93,7 @@ impl Stage {
         let log = self.directory.join("up.log");
         let hint = format!("its log: {}", log.display());
         loop {
-            if self.client()?.text(&["health", "ready"], "text/plain").await.is_ok()
+            if self.client()?.text(&["health", "ready"], &[], "*/*").await.is_ok()
                 && self.data().join("admin.token").exists()
             {
                 return Ok(());

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::cli::story_line;
 use crate::client::Client;
-use crate::client::types::{Delivery, Incident};
+use crate::client::types::{Delivery, IncidentLine};
 use crate::output::{Failure, Output};
 
 /// How often the delivery is read: the story is told within this.
@@ -87,7 +87,7 @@ impl Story {
 
     /// Prints the report of the newest incident, once its evidence is there.
     pub(super) async fn incident(&self) -> Result<(), Failure> {
-        let newest: Vec<Incident> = self
+        let newest: Vec<IncidentLine> = self
             .client
             .list(&["api", "v1", "incidents"], &[], "before", 1)
             .await?;
@@ -99,7 +99,7 @@ impl Story {
         let deadline = Instant::now() + REPORT;
         loop {
             let path = ["api", "v1", "incidents", &incident.id];
-            let report = self.client.text(&path, "text/markdown").await?;
+            let report = self.client.text(&path, &[], "text/markdown").await?;
             let complete = report.contains("## Blast radius");
             if complete || Instant::now() > deadline {
                 self.output.text(&report);
