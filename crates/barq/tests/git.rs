@@ -298,7 +298,7 @@ async fn repositories_are_read_as_they_are() {
     let info = commit_info(&shop, &second).await.expect("there");
     assert_eq!(info.subject, "subject --all");
     assert_eq!(info.body, "body one\nbody two");
-    assert_eq!(info.parents, [first.clone()]);
+    assert_eq!(info.parents, std::slice::from_ref(&first));
     assert_eq!(info.author.email, "ann@example.com");
     let between = commits_between(&shop, Some(&first), &second, 10)
         .await
