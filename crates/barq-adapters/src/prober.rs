@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use barq_core::configuration::Health;
-use barq_core::effect::{EffectKey, Outcome};
+use barq_core::effect::{EffectKey, Outcome, SmokeTest};
 use barq_core::event::ProbeLine;
 use barq_core::identity::{RevisionName, ServiceId};
-use barq_engine::ports::{PortError, Prober, SmokeTest};
+use barq_engine::ports::{PortError, Prober};
 use barq_node::api;
 use barq_runner::api::{CheckRequest, Outcome as Ended, Runner};
 

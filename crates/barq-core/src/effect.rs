@@ -147,20 +147,7 @@ pub enum Effect {
         domains: Vec<String>,
     },
     /// Test the new revision at its tagged address.
-    SmokeTest {
-        /// Where.
-        service: ServiceId,
-        /// Which.
-        revision: RevisionName,
-        /// For the health paths.
-        health: Health,
-        /// The project's own.
-        smoke: Smoke,
-        /// Where the project's script is from.
-        app: AppName,
-        /// Where the project's script is from.
-        commit: CommitHash,
-    },
+    SmokeTest(SmokeTest),
     /// Ask the revision to go back to: is it ready, at its size, and does it answer its health checks now?
     ProveTarget {
         /// Where.
@@ -184,6 +171,23 @@ pub enum Effect {
         /// Of which.
         revision: RevisionName,
     },
+}
+
+/// What to test, and with what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SmokeTest {
+    /// Where.
+    pub service: ServiceId,
+    /// Which.
+    pub revision: RevisionName,
+    /// For the health paths.
+    pub health: Health,
+    /// The project's own.
+    pub smoke: Smoke,
+    /// Where the project's script is from.
+    pub app: AppName,
+    /// Where the project's script is from.
+    pub commit: CommitHash,
 }
 
 /// What came of an effect.

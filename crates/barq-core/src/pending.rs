@@ -7,8 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::delivery::{self, Delivery};
-use crate::effect::{Effect, EffectKey, EffectTarget};
-use crate::event::CheckOutcome;
+use crate::effect::{Effect, EffectKey, EffectTarget, SmokeTest};
 use crate::incident::Incident;
 use crate::rollout::{Phase, Rollout};
 use crate::service::Service;
@@ -153,17 +152,8 @@ fn run_checks(delivery: &Delivery, effects: &mut Effects) {
     let Some(configuration) = delivery.configuration() else {
         return;
     };
-    let passed = |name: &String| {
-        delivery
-            .check(name)
-            .and_then(|check| check.finished.as_ref())
-            .is_some_and(|(outcome, _)| *outcome == CheckOutcome::Passed)
-    };
-    for check in &configuration.checks {
-        let unfinished = delivery
-            .check(&check.name)
-            .is_some_and(|state| state.finished.is_none());
-        if unfinished && check.needs.iter().all(passed) {
+    for name in delivery.asked_checks() {
+        if let Some(check) = configuration.checks.iter().find(|it| it.name == name) {
             effects.push((
                 EffectTarget::Check(delivery.id.clone(), check.name.clone()),
                 Effect::RunCheck {
@@ -190,11 +180,7 @@ fn build(delivery: &Delivery, effects: &mut Effects) {
 }
 
 fn stop(state: &State, delivery: &Delivery, effects: &mut Effects) {
-    let running = delivery
-        .checks
-        .iter()
-        .filter(|check| check.finished.is_none());
-    for check in running {
+    for check in delivery.checks_to_stop() {
         let started = key(
             state,
             EffectTarget::Check(delivery.id.clone(), check.name.clone()),
@@ -208,7 +194,7 @@ fn stop(state: &State, delivery: &Delivery, effects: &mut Effects) {
             },
         ));
     }
-    if delivery.build_started.is_some() && delivery.build_ms.is_none() && !delivery.build_stopped {
+    if delivery.build_to_stop() {
         effects.push((
             EffectTarget::StopBuild(delivery.id.clone()),
             Effect::StopBuild {
@@ -253,14 +239,14 @@ fn of_rollout(state: &State, rollout: &Rollout, effects: &mut Effects) {
     match &rollout.phase {
         Phase::SmokeTesting => effects.push((
             EffectTarget::Smoke(rollout.id.clone()),
-            Effect::SmokeTest {
+            Effect::SmokeTest(SmokeTest {
                 service: start.service.clone(),
                 revision: start.revision.clone(),
                 health: start.health.clone(),
                 smoke: start.smoke.clone(),
                 app: rollout.id.delivery.app.clone(),
                 commit: start.commit.clone(),
-            },
+            }),
         )),
         Phase::ProvingTarget => {
             if let Some(stable) = &start.stable {

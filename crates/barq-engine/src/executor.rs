@@ -10,7 +10,7 @@ use barq_core::effect::{Effect, EffectKey, Outcome};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::ports::{Configuration, PortError, Ports, SmokeTest, Source, Started};
+use crate::ports::{Configuration, PortError, Ports, Source, Started};
 
 /// How long a check may wait for its turn beside its own time-out, which the runner enforces.
 const CHECK_QUEUE: Duration = Duration::from_secs(60 * 60);
@@ -93,7 +93,7 @@ fn time_out(effect: &Effect) -> Duration {
         Effect::BuildImage { .. } => BUILD,
         Effect::StopCheck { .. } | Effect::StopBuild { .. } => STOP,
         Effect::Configure { .. } => CONFIGURE,
-        Effect::SmokeTest { .. } => SMOKE,
+        Effect::SmokeTest(_) => SMOKE,
         Effect::ProveTarget { .. } | Effect::Verify { .. } | Effect::GatherEvidence { .. } => PROBE,
     }
 }
@@ -141,34 +141,17 @@ async fn carry_out(
             };
             ports.data_plane.configure(key, configuration).await
         }
-        Effect::SmokeTest {
-            service,
-            revision,
-            health,
-            smoke,
-            app,
-            commit,
-        } => {
-            let test = SmokeTest {
-                service,
-                revision,
-                health,
-                smoke,
-                app,
-                commit,
-            };
-            ports.prober.smoke(key, test).await
-        }
         Effect::ProveTarget { service, revision } => {
             ports.data_plane.prove(key, &service, &revision).await
         }
+        Effect::GatherEvidence { service, revision } => {
+            ports.data_plane.evidence(key, &service, &revision).await
+        }
+        Effect::SmokeTest(test) => ports.prober.smoke(key, test).await,
         Effect::Verify {
             service,
             revision,
             health,
         } => ports.prober.verify(key, &service, &revision, &health).await,
-        Effect::GatherEvidence { service, revision } => {
-            ports.data_plane.evidence(key, &service, &revision).await
-        }
     }
 }

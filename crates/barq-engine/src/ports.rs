@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use barq_core::configuration::{Build, Check, Health, Smoke};
-use barq_core::effect::{EffectKey, Outcome};
+use barq_core::configuration::{Build, Check, Health};
+use barq_core::effect::{EffectKey, Outcome, SmokeTest};
 use barq_core::event::Plan;
-use barq_core::identity::{AppName, CommitHash, DeliveryId, RevisionName, ServiceId};
+use barq_core::identity::{CommitHash, DeliveryId, RevisionName, ServiceId};
 use barq_core::observation::Observation;
 use barq_core::service::Revision;
 use jiff::Timestamp;
@@ -162,23 +162,6 @@ pub trait Prober: Send + Sync {
         revision: &RevisionName,
         health: &Health,
     ) -> Result<Outcome, PortError>;
-}
-
-/// What to test, and with what.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SmokeTest {
-    /// Where.
-    pub service: ServiceId,
-    /// Which.
-    pub revision: RevisionName,
-    /// For the health paths.
-    pub health: Health,
-    /// The project's own.
-    pub smoke: Smoke,
-    /// Where the project's script is from.
-    pub app: AppName,
-    /// Where the project's script is from.
-    pub commit: CommitHash,
 }
 
 /// A canary's lease, as the data plane shows it.

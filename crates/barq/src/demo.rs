@@ -9,12 +9,10 @@ mod stage;
 mod story;
 mod traffic;
 
-use std::path::Path;
-
 use jiff::Timestamp;
 
-use crate::cli::{Context, DemoArguments};
 use crate::cli::Scenario;
+use crate::cli::{Context, DemoArguments};
 use crate::client::types::Delivery;
 use crate::output::{Exit, Failure, Output};
 use repository::Repository;
@@ -24,6 +22,10 @@ use traffic::{Seen, Traffic};
 
 /// The app's name on the demo's server.
 const APP: &str = "fleet";
+/// Vehicles get a class.
+const GOOD: &str = "good.patch";
+/// A division by zero.
+const BAD: &str = "bad.patch";
 /// The service that users meet.
 const SERVICE: &str = "barq-api-production";
 
@@ -59,7 +61,11 @@ pub async fn demo(context: &Context, arguments: &DemoArguments) -> Result<Exit, 
     ended?;
     let took = Timestamp::now().duration_since(begun).as_secs();
     output.text(&format!("\nThe demo took {took} s"));
-    Ok(if as_it_should { Exit::Done } else { Exit::Failed })
+    Ok(if as_it_should {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
 async fn tell(output: Output, stage: &Stage, arguments: &DemoArguments) -> Result<bool, Failure> {
@@ -68,8 +74,11 @@ async fn tell(output: Output, stage: &Stage, arguments: &DemoArguments) -> Resul
     let story = Story::new(output, client);
     output.text(&format!("barq is at {}\n", stage.url()));
 
-    chapter(output, "The first release: nothing serves yet, so there is no canary");
-    let first = deliver(&story, &repository, None).await?;
+    chapter(
+        output,
+        "The first release: nothing serves yet, so there is no canary",
+    );
+    let first = deliver(&story, &repository, "Fleet management, first release").await?;
     if first.state != "succeeded" {
         return unexpected(output, &first, "succeeded");
     }
@@ -77,18 +86,20 @@ async fn tell(output: Output, stage: &Stage, arguments: &DemoArguments) -> Resul
     let mut as_it_should = true;
     if matches!(arguments.scenario, Scenario::Good | Scenario::Both) {
         chapter(output, "A good commit: vehicles get a class");
-        let good = deliver(&story, &repository, Some(Path::new("demo/good.patch"))).await?;
+        repository.apply(GOOD)?;
+        let good = deliver(&story, &repository, "Vehicles have a class").await?;
         as_it_should &= good.state == "succeeded" || unexpected(output, &good, "succeeded")?;
     }
     if matches!(arguments.scenario, Scenario::Bad | Scenario::Both) {
         if arguments.scenario == Scenario::Bad {
-            repository.apply(Path::new("demo/good.patch"))?;
+            repository.apply(GOOD)?;
         }
         chapter(
             output,
             "A bad commit: a division by zero for some vehicles, which lint, tests and smoke tests do not see",
         );
-        let bad = deliver(&story, &repository, Some(Path::new("demo/bad.patch"))).await?;
+        repository.apply(BAD)?;
+        let bad = deliver(&story, &repository, "Tell how many trips a tonne takes").await?;
         as_it_should &= bad.state == "rolled_back" || unexpected(output, &bad, "rolled_back")?;
         story.incident().await?;
     }
@@ -101,12 +112,9 @@ async fn tell(output: Output, stage: &Stage, arguments: &DemoArguments) -> Resul
 async fn deliver(
     story: &Story,
     repository: &Repository,
-    patch: Option<&Path>,
+    message: &str,
 ) -> Result<Delivery, Failure> {
-    match patch {
-        Some(patch) => repository.commit_patch(patch)?,
-        None => repository.commit_all("Fleet management, first release")?,
-    }
+    repository.commit(message)?;
     let before = story.newest(APP).await?;
     story.say("git push barq main");
     repository.push().await?;

@@ -1,4 +1,4 @@
-//! The loop itself.
+//! The loop itself: whatever arrives, one at a time. It knows the journal and the ports, but none of the rules.
 
 use std::future::Future;
 use std::pin::pin;

@@ -22,12 +22,19 @@ const COLUMNS: &str = "at_micros, actor, app, subject, kind, version, payload, b
 
 /// What is done, and the first fault that it makes.
 fn cases() -> Vec<(String, Sequence, Fault)> {
+    let mut cases = moved();
+    cases.extend(altered());
+    cases
+}
+
+/// Events removed, inserted, reordered, cut off or added; the head changed.
+fn moved() -> Vec<(String, Sequence, Fault)> {
     let set_head = |sequence: u64| {
         format!(
             "UPDATE journal_head SET sequence = {sequence}, mac = (SELECT mac FROM events WHERE sequence = {sequence});"
         )
     };
-    let mut cases = vec![
+    vec![
         // Removed.
         ("DELETE FROM events WHERE sequence = 4;".to_owned(), 4, Fault::Missing),
         ("DELETE FROM events WHERE sequence = 1;".to_owned(), 1, Fault::Missing),
@@ -71,9 +78,12 @@ fn cases() -> Vec<(String, Sequence, Fault)> {
             10,
             Fault::BehindHead,
         ),
-    ];
-    // Altered, in each column.
-    for change in [
+    ]
+}
+
+/// Altered, in each column.
+fn altered() -> Vec<(String, Sequence, Fault)> {
+    [
         "at_micros = at_micros + 1",
         "at_micros = 9223372036854775807",
         "actor = 'eve'",
@@ -87,14 +97,13 @@ fn cases() -> Vec<(String, Sequence, Fault)> {
         "batch = (SELECT batch FROM events WHERE sequence = 2)",
         "mac = batch",
         "mac = (SELECT mac FROM events WHERE sequence = 2)",
-    ] {
-        cases.push((
-            format!("UPDATE events SET {change} WHERE sequence = 7;"),
-            7,
-            Fault::Altered,
-        ));
-    }
-    cases
+    ]
+    .into_iter()
+    .map(|change| {
+        let sql = format!("UPDATE events SET {change} WHERE sequence = 7;");
+        (sql, 7, Fault::Altered)
+    })
+    .collect()
 }
 
 async fn tampering_is_found_where_it_begins(server: Server) {

@@ -1,4 +1,4 @@
-//! `barq token`: who may do what.
+//! `barq token`: who may do what. A token is shown once, when it is made, and nowhere else.
 
 use jiff::Timestamp;
 use serde_json::json;

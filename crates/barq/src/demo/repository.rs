@@ -11,8 +11,8 @@ use super::APP;
 use super::stage::Stage;
 use crate::output::Failure;
 
-/// Directories of the example that are made, not written.
-const MADE: [&str; 4] = ["target", "node_modules", "dist", ".git"];
+/// Directories of the example that are made, not written, and the demo's own material.
+const LEFT_OUT: [&str; 5] = ["target", "node_modules", "dist", ".git", "demo"];
 /// Where the probes of `flow.md` section 4 take a minute, the demo takes a second.
 const HEALTH: &str = r#"[health]
 startup = { path = "/health/live", initial_delay = "100ms", period = "500ms", timeout = "500ms", failures = 40 }
@@ -29,6 +29,11 @@ steps = [
 ]
 drain = "5s"
 "#;
+
+/// The release build optimises, which takes most of a minute; the quick one is for trying things out.
+const BUILD: &str = "run = \"scripts/build\"\n";
+/// See `BUILD`.
+const QUICK_BUILD: &str = "run = \"scripts/build quick\"\n";
 
 /// What users ask in the demo.
 #[derive(Debug, Clone, Deserialize)]
@@ -50,6 +55,7 @@ pub(super) struct Request {
 /// A working copy with the remote `barq`.
 pub(super) struct Repository {
     directory: PathBuf,
+    material: PathBuf,
     authorization: String,
 }
 
@@ -63,6 +69,7 @@ impl Repository {
             base64::engine::general_purpose::STANDARD.encode(format!("demo:{}", stage.token()?));
         let repository = Self {
             directory,
+            material: stage.example().join("demo"),
             authorization: format!("Authorization: Basic {credentials}"),
         };
         repository.shorten()?;
@@ -74,15 +81,14 @@ impl Repository {
 
     /// What users ask.
     pub(super) fn traffic(&self) -> Result<Script, Failure> {
-        let path = self.directory.join("demo/traffic.json");
-        let unreadable = |why: String| {
-            Failure::failed(format!("cannot read {}", path.display())).because(why)
-        };
+        let path = self.material.join("traffic.json");
+        let unreadable =
+            |why: String| Failure::failed(format!("cannot read {}", path.display())).because(why);
         let text = std::fs::read(&path).map_err(|error| unreadable(error.to_string()))?;
         serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))
     }
 
-    /// Shortens the probes and the holds, and nothing else.
+    /// Shortens the probes, the holds and the build, and nothing else.
     fn shorten(&self) -> Result<(), Failure> {
         let path = self.directory.join("barq.toml");
         let failed = |why: String| Failure::failed("barq.toml could not be shortened").because(why);
@@ -93,24 +99,23 @@ impl Repository {
                 text.contains(production)
                     .then(|| text.replace(production, PRODUCTION))
             })
-            .ok_or_else(|| failed("it lacks [health] or [environments.production]".to_owned()))?;
+            .and_then(|text| {
+                text.contains(BUILD)
+                    .then(|| text.replace(BUILD, QUICK_BUILD))
+            })
+            .ok_or_else(|| {
+                failed("it lacks [health], [environments.production] or the build".to_owned())
+            })?;
         std::fs::write(&path, text).map_err(|error| failed(error.to_string()))
     }
 
-    pub(super) fn apply(&self, patch: &Path) -> Result<(), Failure> {
-        let patch = self.directory.join(patch);
+    /// Changes the working copy by one of the demo's patches.
+    pub(super) fn apply(&self, patch: &str) -> Result<(), Failure> {
+        let patch = self.material.join(patch);
         self.git(&["apply", "--index", &patch.to_string_lossy()])
     }
 
-    pub(super) fn commit_patch(&self, patch: &Path) -> Result<(), Failure> {
-        self.apply(patch)?;
-        let name = patch
-            .file_stem()
-            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        self.git(&["commit", "--quiet", "-m", &format!("Demo: the {name} change")])
-    }
-
-    pub(super) fn commit_all(&self, message: &str) -> Result<(), Failure> {
+    pub(super) fn commit(&self, message: &str) -> Result<(), Failure> {
         self.git(&["add", "--all"])?;
         self.git(&["commit", "--quiet", "-m", message])
     }
@@ -176,7 +181,7 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
-        if MADE.iter().any(|made| entry.file_name() == *made) {
+        if LEFT_OUT.iter().any(|name| entry.file_name() == *name) {
             continue;
         }
         let target = to.join(entry.file_name());

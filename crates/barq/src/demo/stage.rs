@@ -67,7 +67,12 @@ impl Stage {
     pub(super) async fn strike(mut self) -> Result<(), Failure> {
         let stopped = self.stop_up().await;
         for name in ["staging", "production"] {
-            postgres(&self.root, "stop", &database_directory(&self.directory, name)).await?;
+            postgres(
+                &self.root,
+                "stop",
+                &database_directory(&self.directory, name),
+            )
+            .await?;
         }
         stopped
     }
@@ -76,8 +81,7 @@ impl Stage {
         let failed = |why: String| Failure::failed("barq up did not end").because(why);
         let pid = self.up.id().and_then(|id| i32::try_from(id).ok());
         if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw)
-            && let Err(error) =
-                rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+            && let Err(error) = rustix::process::kill_process(pid, rustix::process::Signal::TERM)
         {
             return Err(failed(error.to_string()));
         }
@@ -93,7 +97,11 @@ impl Stage {
         let log = self.directory.join("up.log");
         let hint = format!("its log: {}", log.display());
         loop {
-            if self.client()?.text(&["health", "ready"], &[], "*/*").await.is_ok()
+            if self
+                .client()?
+                .text(&["health", "ready"], &[], "*/*")
+                .await
+                .is_ok()
                 && self.data().join("admin.token").exists()
             {
                 return Ok(());
@@ -111,10 +119,7 @@ impl Stage {
     /// A client with the admin's token.
     pub(super) fn client(&self) -> Result<Client, Failure> {
         let token = std::fs::read_to_string(self.data().join("admin.token")).ok();
-        Client::new(
-            &self.url(),
-            token.map(|token| token.trim().to_owned()),
-        )
+        Client::new(&self.url(), token.map(|token| token.trim().to_owned()))
     }
 
     /// The admin's token, for git.
@@ -183,7 +188,10 @@ fn demo_directory() -> Result<PathBuf, Failure> {
 fn clear(directory: &Path) -> std::io::Result<()> {
     let data = directory.join("data");
     std::fs::create_dir_all(data.join(KEPT))?;
-    remove_all_but(directory, &["data", "postgres-staging", "postgres-production"])?;
+    remove_all_but(
+        directory,
+        &["data", "postgres-staging", "postgres-production"],
+    )?;
     remove_all_but(&data, &[KEPT])?;
     remove_all_but(&data.join(KEPT), &KEPT_OF_RUNNER)
 }
@@ -205,7 +213,8 @@ fn remove_all_but(directory: &Path, kept: &[&str]) -> std::io::Result<()> {
 
 /// The usual port where it is free, so that a browser finds it; else any.
 fn address(usual: u16) -> Result<String, Failure> {
-    let free = TcpListener::bind(("127.0.0.1", usual)).or_else(|_taken| TcpListener::bind("127.0.0.1:0"));
+    let free =
+        TcpListener::bind(("127.0.0.1", usual)).or_else(|_taken| TcpListener::bind("127.0.0.1:0"));
     free.and_then(|listener| listener.local_addr())
         .map(|address| address.to_string())
         .map_err(|error| Failure::failed("no port is free").because(error.to_string()))

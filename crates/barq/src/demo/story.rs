@@ -59,7 +59,10 @@ impl Story {
         let deadline = Instant::now() + DELIVERY;
         let mut told = 0;
         loop {
-            let delivery: Delivery = self.client.get(&["api", "v1", "deliveries", id], &[]).await?;
+            let delivery: Delivery = self
+                .client
+                .get(&["api", "v1", "deliveries", id], &[])
+                .await?;
             for entry in delivery.timeline.iter().skip(told) {
                 self.output.text(&story_line(entry));
             }
