@@ -98,7 +98,7 @@ pub struct Check {
     pub timeout: Duration,
     /// Names of the checks that must pass before this one starts. Never cyclic.
     pub needs: Vec<String>,
-    /// Directories, relative to the root of the commit, that are kept for this check between deliveries.
+    /// Directories, relative to `directory`, that are kept for this check between deliveries.
     pub cache: Vec<String>,
     /// What the machine must offer; where it does not, the check is skipped, which is not passed.
     pub requires: Vec<Requirement>,
