@@ -154,7 +154,7 @@ impl ReadySet {
     }
 
     /// Opens an endpoint and adds it.
-    pub(super) fn insert(&self, endpoint: &Arc<Endpoint>) {
+    pub(crate) fn insert(&self, endpoint: &Arc<Endpoint>) {
         endpoint.open();
         self.replace(|endpoints| {
             if !endpoints.iter().any(|other| Arc::ptr_eq(other, endpoint)) {
@@ -164,7 +164,7 @@ impl ReadySet {
     }
 
     /// Closes an endpoint and removes it.
-    pub(super) fn remove(&self, endpoint: &Arc<Endpoint>) {
+    pub(crate) fn remove(&self, endpoint: &Arc<Endpoint>) {
         endpoint.close();
         self.replace(|endpoints| endpoints.retain(|other| !Arc::ptr_eq(other, endpoint)));
     }

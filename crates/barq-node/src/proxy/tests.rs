@@ -1,1 +1,7 @@
-//! Tests.
+//! The whole data path on real sockets: clients, the proxy's threads, the control, and back ends in this process.
+
+mod harness;
+mod judging;
+mod passing;
+mod routing;
+mod smuggling;
