@@ -42,6 +42,8 @@ impl Services {
             let durable = self.write_configuration(&service).await;
             return Ok(accepted(&configuration, switched, durable));
         }
+        // Until it is in force nobody writes what was in force before over it.
+        let _writing = service.writing.lock().await;
         self.write_ahead(&service, &configuration)
             .await
             .map_err(|why| Refusal::NotKept { why })?;
@@ -69,10 +71,14 @@ impl Services {
         };
         state.control = Control::restart(durable, Run(self.run.as_u128()));
         (state.last_trip, state.latched) = (stored.last_trip, stored.latched);
-        let counters = self
+        let mut counters = self
             .disk
             .counters(name, plan.generation)
             .unwrap_or_default();
+        // The step's counters are written a moment later than the tripwire's: nothing that was counted may be missing
+        // when the next limit is reckoned.
+        counters.step.errors = counters.step.errors.max(counters.tripwire_errors);
+        counters.step.requests = counters.step.requests.max(counters.step.errors);
         state.tripwire_errors_before = counters.tripwire_errors;
         state.served = Served::after(Duration::from_millis(counters.served_ms));
         state.step = plan
@@ -131,6 +137,9 @@ impl Services {
         let is_current = state.stored().as_ref() == Some(&stored);
         let was = state.durable;
         state.durable = written.is_ok() && is_current;
+        if !is_current {
+            self.mark_dirty(&service.name, Dirty::Configuration);
+        }
         if was != state.durable {
             self.changed();
         }
@@ -156,13 +165,12 @@ impl Services {
         }
     }
 
-    /// Writes a configuration that is not in force yet. After a crash it is, with its canary at 0 %.
+    /// Writes a configuration that is not in force yet, under the caller's lock. After a crash it is, with its canary at 0 %.
     async fn write_ahead(
         &self,
         service: &Arc<Service>,
         configuration: &ServiceConfiguration,
     ) -> Result<(), String> {
-        let _writing = service.writing.lock().await;
         let stored = {
             let state = service.lock();
             // As it will be in force: a node that starts from this gives a canary nothing, whatever is acknowledged.

@@ -128,6 +128,11 @@ impl Attempt {
             .record(self.worker.thread, &completed);
         if let (Some(role), Some(trial)) = (self.role, &self.route.trial) {
             trial.step.record(self.worker.thread, role, &completed);
+            if completed.outcome.is_error() && self.is_canary() {
+                // Told a second time: what the tripwire heard at once is now in the step's counters, too.
+                let service = self.route.service.as_str();
+                (self.worker.on_verdict)(Verdict::CanaryError { service });
+            }
         }
     }
 

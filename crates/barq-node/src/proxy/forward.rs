@@ -121,7 +121,7 @@ pub(super) async fn forward(
     let (mut refused, mut failed, mut fresh) =
         (Vec::new(), Failed::Unsent(Failure::Connect), false);
     for _ in 0..TRIES_MAX {
-        let Some(endpoint) = acquire(worker, choice, &refused, patience).await else {
+        let Some(endpoint) = acquire(worker, choice, &refused, gate, patience).await? else {
             return Err(failed);
         };
         check(gate)?;
@@ -215,27 +215,32 @@ async fn acquire(
     worker: &Worker,
     choice: &Choice,
     refused: &[Arc<Endpoint>],
+    gate: Option<&barq_judge::Admission>,
     patience: Patience,
-) -> Option<Admission> {
+) -> Result<Option<Admission>, Failed> {
     let concurrency = choice.revision.concurrency;
     if let Some(admission) = least_loaded(worker, &choice.endpoints, refused, concurrency) {
-        return Some(admission);
+        return Ok(Some(admission));
     }
     let deadline = Instant::now() + patience.instance;
     let waiting = choice.revision.ready.wait();
-    let _place = worker.waiting_place(WAITING_MAX)?;
+    let Some(_place) = worker.waiting_place(WAITING_MAX) else {
+        return Ok(None);
+    };
     loop {
+        // The revision may lose its traffic meanwhile: then the request is routed anew, at once.
+        check(gate)?;
         let endpoints = choice.revision.ready.endpoints();
         if let Some(admission) = least_loaded(worker, &endpoints, refused, concurrency) {
             drop(waiting);
-            return Some(admission);
+            return Ok(Some(admission));
         }
         let has_others = endpoints
             .iter()
             .any(|endpoint| !is_among(refused, endpoint));
         let may_come = refused.is_empty() && patience.for_the_first;
         if !(has_others || may_come) || Instant::now() >= deadline {
-            return None;
+            return Ok(None);
         }
         tokio::time::sleep(INSTANCE_POLL).await;
     }

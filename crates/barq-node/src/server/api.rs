@@ -181,9 +181,15 @@ impl Api {
                 "It names another service than the path.",
             );
         }
-        match self.services.accept(configuration).await {
-            Ok(accepted) => json(StatusCode::OK, &accepted),
-            Err(refusal) => json(StatusCode::CONFLICT, &refusal),
+        // A task of its own: a caller that goes away must not leave a configuration written but not in force.
+        let services = Arc::clone(&self.services);
+        match tokio::spawn(async move { services.accept(configuration).await }).await {
+            Ok(Ok(accepted)) => json(StatusCode::OK, &accepted),
+            Ok(Err(refusal)) => json(StatusCode::CONFLICT, &refusal),
+            Err(error) => {
+                let title = "The configuration was not taken in";
+                problem(StatusCode::INTERNAL_SERVER_ERROR, title, &error.to_string())
+            }
         }
     }
 

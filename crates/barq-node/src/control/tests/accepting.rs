@@ -159,7 +159,8 @@ async fn a_restart_suspends_the_canary_and_remembers_its_errors() {
     let services = load(directory.path());
     let observation = observe(&services);
     assert_eq!(observation.traffic, vec![share("stable", 100)]);
-    assert_eq!(observation.canary.unwrap().state, CanaryState::Suspended);
+    let canary = observation.canary.unwrap();
+    assert_eq!((canary.state, canary.errors), (CanaryState::Suspended, 2));
     assert_eq!(observation.trip, None);
     let counters = services.disk.counters(SERVICE, 1).unwrap();
     assert_eq!(counters.tripwire_errors, 2);

@@ -175,3 +175,27 @@ async fn changing_shares_under_load_loses_nothing() {
     );
     assert!(stable.count() > 0 && canary.count() > 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_follows_the_traffic() {
+    let canary = Backend::always(200, "").await;
+    let stack = Stack::start(ProxyLimits::default());
+    stack.add("canary", canary.address);
+    stack.accept(configuration(1)).await;
+    let request = tokio::spawn({
+        let mut client = stack.client().await;
+        async move { client.send(Method::POST, HOST, "/", "x").await.unwrap() }
+    });
+    stack
+        .until("it to wait", |seen| seen.revisions["stable"].in_flight == 1)
+        .await;
+    let mut moved = configuration(2);
+    moved.traffic = vec![share("canary", 100)];
+    stack.accept(moved).await;
+    assert_eq!(request.await.unwrap().revision(), "canary");
+    assert_eq!(
+        stack.observe().revisions["stable"].requests,
+        0,
+        "it was never tried there"
+    );
+}
