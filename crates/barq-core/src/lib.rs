@@ -9,6 +9,7 @@
 //! | `decide` | the rules: command and state to events |
 //! | `pending`, `effect` | what must be done outside, derived from the state |
 //! | `explain` | what everything waits for |
+//! | `report` | the incident report |
 //! | `invariant` | what must always hold, checked independently of the rules |
 //!
 //! No tokio, no I/O, no clock, no randomness: time and chance are arguments. So every rule can be tested as a table, and
@@ -23,12 +24,16 @@ pub mod event;
 pub mod explain;
 pub mod identity;
 pub mod incident;
+pub mod invariant;
 pub mod observation;
 mod pending;
+pub mod report;
 pub mod rollout;
 pub mod service;
 pub mod state;
 
+/// What the data plane judges with, for those who may not import it themselves: the simulation runs the same code.
+pub use barq_judge as judge;
 pub use decide::decide;
 pub use explain::explain;
 pub use pending::{deadline, next_deadline, pending, unfinished};
