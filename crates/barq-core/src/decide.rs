@@ -21,6 +21,7 @@ use crate::effect::EffectTarget;
 use crate::event::{Actor, Event, Recorded, ServiceEvent};
 use crate::identity::ServiceId;
 use crate::observation::Observation;
+use crate::rollout::Rollout;
 use crate::service;
 use crate::state::{self, State};
 
@@ -104,11 +105,12 @@ impl Draft<'_> {
         }
     }
 
-    /// Ends what is due in each service.
+    /// Ends what is due in each service. Not during a canary: another plan makes the data plane count anew, and what it
+    /// counted since the last look would be lost.
     fn advance_services(&mut self) {
         let now = self.now();
         let services: Vec<_> = self.state.services.values().cloned().collect();
-        for service in services {
+        for service in services.iter().filter(|it| it.plan.canary.is_none()) {
             if service.warm.as_ref().is_some_and(|warm| warm.until <= now) {
                 self.by_itself(Event::Service(service.id.clone(), ServiceEvent::WarmEnded));
             }
@@ -126,8 +128,12 @@ impl Draft<'_> {
     fn plan(&mut self) {
         let services: Vec<_> = self.state.services.values().cloned().collect();
         for service in services {
-            let plan = service::plan(&service, self.state.running(&service));
-            if plan != service.plan {
+            let running = self.state.running(&service);
+            if service::plan(&service, running) != service.plan {
+                // The data plane will count from zero: what was counted until now is taken off the limit.
+                let mut running = running.cloned();
+                running.iter_mut().for_each(Rollout::count_anew);
+                let plan = service::plan(&service, running.as_ref());
                 let event = ServiceEvent::Planned {
                     generation: service.generation + 1,
                     plan,
@@ -199,3 +205,6 @@ impl Draft<'_> {
         self.events.push(recorded);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,6 +144,8 @@ pub struct CheckState {
     pub started_at: Option<Timestamp>,
     /// How it ended, and after how many milliseconds.
     pub finished: Option<(CheckOutcome, u64)>,
+    /// Whether it was cancelled with the delivery and may run all the same: it had been asked for.
+    pub to_stop: bool,
 }
 
 impl CheckState {
@@ -179,6 +181,39 @@ impl Delivery {
     /// The check of that name.
     pub fn check(&self, name: &str) -> Option<&CheckState> {
         self.checks.iter().find(|check| check.name == name)
+    }
+
+    /// The unfinished checks that nothing holds back, while checks run.
+    pub(crate) fn asked_checks(&self) -> impl Iterator<Item = &str> {
+        let checking = self
+            .configuration()
+            .filter(|_| self.phase == Phase::Checking);
+        let passed = |name: &String| {
+            self.check(name)
+                .and_then(|check| check.finished.as_ref())
+                .is_some_and(|(outcome, _)| *outcome == CheckOutcome::Passed)
+        };
+        checking
+            .into_iter()
+            .flat_map(|configuration| &configuration.checks)
+            .filter(move |check| check.needs.iter().all(passed))
+            .filter(|check| {
+                self.check(&check.name)
+                    .is_some_and(|state| state.finished.is_none())
+            })
+            .map(|check| check.name.as_str())
+    }
+
+    /// The checks that an ended delivery may have left running.
+    pub(crate) fn checks_to_stop(&self) -> impl Iterator<Item = &CheckState> {
+        self.checks
+            .iter()
+            .filter(|check| check.finished.is_none() || check.to_stop)
+    }
+
+    /// Whether an ended delivery may have left its build running.
+    pub(crate) fn build_to_stop(&self) -> bool {
+        self.build_started.is_some() && self.build_ms.is_none() && !self.build_stopped
     }
 
     /// Why it could not go on, for people; none where it did.

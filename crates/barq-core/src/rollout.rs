@@ -130,11 +130,11 @@ pub struct RollbackRecord {
 pub struct StepProgress {
     /// How often it was entered, from 1.
     pub entry: u32,
-    /// Counted in the entries before this one.
+    /// Counted under the generations before the present one.
     pub before: Counts,
-    /// Counted in this one, as last recorded.
+    /// Counted under the present one, as last recorded.
     pub counts: Counts,
-    /// Served in this entry, in milliseconds, as last recorded: the node's clock.
+    /// Served under the present one, in milliseconds, as last recorded: the node's clock.
     pub served_ms: u64,
     /// Credited to the hold over all entries, in milliseconds.
     pub held_ms: u64,

@@ -53,6 +53,8 @@ pub struct Service {
     pub generation: u64,
     /// The generation that the data plane accepted.
     pub accepted: u64,
+    /// When it did.
+    pub accepted_at: Option<Timestamp>,
     /// The number of the last trip heard of.
     pub last_trip: u64,
 }
@@ -138,6 +140,7 @@ impl Service {
             plan: Plan::default(),
             generation: 0,
             accepted: 0,
+            accepted_at: None,
             last_trip: 0,
         }
     }

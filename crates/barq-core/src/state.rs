@@ -142,12 +142,8 @@ impl State {
 
     /// Whether an ended delivery still has something to stop or a rollout that moves.
     fn has_work(&self, delivery: &Delivery) -> bool {
-        let checks = delivery.checks.iter().any(|check| check.finished.is_none());
-        let build = delivery.build_started.is_some()
-            && delivery.build_ms.is_none()
-            && !delivery.build_stopped;
-        checks
-            || build
+        delivery.checks_to_stop().next().is_some()
+            || delivery.build_to_stop()
             || self
                 .rollouts
                 .values()

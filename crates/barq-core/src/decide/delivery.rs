@@ -31,7 +31,9 @@ impl Draft<'_> {
             Phase::AwaitingApproval(gate) => self.advance_gate(delivery, gate),
             Phase::RollingOut { environment } => self.advance_rolling_out(delivery, environment),
             Phase::Ended(End::RolledBack { .. }) => {}
-            Phase::Ended(_) => self.taken_back(delivery),
+            Phase::Ended(_) => {
+                self.taken_back(delivery);
+            }
         }
     }
 
@@ -151,8 +153,8 @@ impl Draft<'_> {
         }
     }
 
-    /// A delivery whose release was taken back after it had gone through is no success.
-    pub(super) fn taken_back(&mut self, delivery: &Delivery) {
+    /// A delivery whose release was taken back after it had gone through is no success, and goes no further. Whether it was.
+    pub(super) fn taken_back(&mut self, delivery: &Delivery) -> bool {
         let rolled_back = delivery.entered.iter().find(|environment| {
             let id = RolloutId {
                 delivery: delivery.id.clone(),
@@ -162,10 +164,11 @@ impl Draft<'_> {
                 .rollout(&id)
                 .is_some_and(|rollout| rollout.phase == rollout::Phase::RolledBack)
         });
-        if let Some(environment) = rolled_back {
-            let environment = environment.clone();
-            self.of_delivery(delivery, DeliveryEvent::RolledBack { environment });
-        }
+        let Some(environment) = rolled_back.cloned() else {
+            return false;
+        };
+        self.of_delivery(delivery, DeliveryEvent::RolledBack { environment });
+        true
     }
 
     pub(super) fn of_delivery(&mut self, delivery: &Delivery, event: DeliveryEvent) {

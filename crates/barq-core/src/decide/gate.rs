@@ -21,6 +21,9 @@ struct Entry<'a> {
 impl Draft<'_> {
     /// A delivery wants to enter: it is turned away, asked for an approval, left to wait, or let in.
     pub(super) fn advance_entry(&mut self, delivery: &Delivery, environment: &str) {
+        if self.taken_back(delivery) {
+            return;
+        }
         let entry = match self.entry(delivery, environment) {
             Ok(entry) => entry,
             Err(reason) => return self.of_delivery(delivery, DeliveryEvent::Failed { reason }),

@@ -6,11 +6,12 @@ use super::Draft;
 use crate::effect::{EffectKey, EffectTarget, Outcome, PlanRefusal};
 use crate::event::{
     CheckOutcome, DeliveryEvent, DirectReason, EffectEvent, Event, IncidentEvent, ProbeLine,
-    RollbackCause, RolloutEvent, ServiceEvent,
+    RollbackCause, RolloutEvent, ServiceEvent, Trip,
 };
 use crate::identity::{DeliveryId, IncidentId, RolloutId, ServiceId};
 use crate::pending::unfinished;
 use crate::rollout::{Phase, Rollout};
+use crate::service::Service;
 
 /// Attempts of an effect whose lasting failure ends what it is for; the others go on for ever, since giving up would
 /// leave something half done.
@@ -138,7 +139,7 @@ impl Draft<'_> {
             }
             Outcome::ConfigurationRefused(PlanRefusal::UnheardTrip(trip)) => {
                 if let Some(service) = self.state.services.get(id).cloned() {
-                    self.hear_trip(&service, &trip);
+                    return self.of_unheard_trip(&service, generation, &trip);
                 }
                 return;
             }
@@ -149,6 +150,21 @@ impl Draft<'_> {
             _ => return,
         };
         self.by_itself(Event::Service(id.clone(), event));
+    }
+
+    /// A trip that was heard of already is no reason for the data plane to refuse: asked again after a pause, in the open.
+    fn of_unheard_trip(&mut self, service: &Service, generation: u64, trip: &Trip) {
+        if trip.number > service.last_trip {
+            return self.hear_trip(service, trip);
+        }
+        let error = format!(
+            "the data plane still refuses {} because of trip {}",
+            trip.revision, trip.number
+        );
+        self.try_again(
+            EffectTarget::Configure(service.id.clone(), generation),
+            error,
+        );
     }
 
     /// A plan that the data plane calls contradictory will not get better: the rollout that made it must end. Without one
@@ -219,7 +235,8 @@ impl Draft<'_> {
         if key.attempt < PROVE_ATTEMPTS_MAX {
             self.try_again(key.target.clone(), failures.join("; "));
         } else {
-            self.go_direct(&rollout, DirectReason::StableNotReady { failures });
+            let reason = DirectReason::StableNotReady { failures };
+            self.go_direct(&rollout, reason, desired);
         }
     }
 

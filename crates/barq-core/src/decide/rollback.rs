@@ -160,6 +160,11 @@ impl Draft<'_> {
         if service.stable.as_ref() == Some(to) {
             return Err(refuse(format!("{to} serves already")));
         }
+        if !service.history.contains(to) {
+            return Err(refuse(format!(
+                "{to} never proved itself: it was not stable before the present one"
+            )));
+        }
         let release = (revision.image.clone(), revision.configuration.clone());
         if let Some(by) = service.quarantine.get(&release) {
             return Err(refuse(format!("{to} is quarantined: {by} was rolled back")));
@@ -201,11 +206,33 @@ impl Draft<'_> {
         ));
         let running = self.state.running(service).cloned();
         let Some(rollout) = running.filter(|it| it.start.revision == trip.revision) else {
-            return;
+            return self.hear_late_trip(service, trip);
         };
-        if !rollout.ended() && !matches!(rollout.phase, Phase::RollingBack(_)) {
+        if !matches!(rollout.phase, Phase::RollingBack(_)) {
             self.take_back(&rollout, RollbackCause::Tripped(trip.clone()), trip.at);
         }
+    }
+
+    /// The canary tripped in the moment in which its verification passed: it counts as stable, and the data plane has
+    /// already given its traffic to the revision before.
+    fn hear_late_trip(&mut self, service: &Service, trip: &crate::event::Trip) {
+        let made = service
+            .stable_revision()
+            .filter(|revision| revision.name == trip.revision)
+            .and_then(|revision| self.state.rollout(&revision.rollout))
+            .filter(|rollout| rollout.phase == Phase::Succeeded)
+            .cloned();
+        let target = service.rollback_target().map(|it| it.name.clone());
+        let (Some(rollout), Some(target)) = (made, target) else {
+            return;
+        };
+        // The next rollout may have begun in that moment; the data plane can't have followed any plan of it.
+        if let Some(next) = self.state.running(service).cloned() {
+            let reason = format!("{} tripped, which it was to replace", trip.revision);
+            self.of_rollout(&next, RolloutEvent::Failed { reason });
+        }
+        let cause = RollbackCause::Tripped(trip.clone());
+        self.start_rollback(&rollout, cause, Some(target), 0, trip.at);
     }
 
     pub(super) fn known_service(&self, id: &ServiceId) -> Result<Service, Rejection> {

@@ -2,23 +2,27 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use super::Draft;
 use crate::configuration::GuardAction;
 use crate::event::{
     Counts, DirectReason, Event, IncidentCause, IncidentEvent, Interruption, RollbackCause,
-    RolloutEvent, StepEntry,
+    RolloutEvent, ServiceEvent, StepEntry,
 };
 use crate::identity::{RevisionName, RolloutId};
 use crate::observation::{CanaryObservation, CanaryState, RevisionObservation};
 use crate::pending::deadline;
 use crate::rollout::{Phase, Rollout, STEP_ENTRIES_MAX};
-use crate::service::canary_size;
+use crate::service::{Service, canary_size};
 
 /// So many starts in a row that fail are a failed deploy: the startup probe's own failures in a row (`flow.md` section 4).
 const FAILED_STARTS_MAX: u32 = 3;
 /// A canary's progress is recorded so often where nothing else is to be said: the most that a restart of the server takes
 /// from a hold's credit is then nothing, since the node's clock goes on; it bounds what the timeline lacks.
 const PROGRESS_EVERY_MS: u64 = 10_000;
+/// An accepted plan is seen in force within this, however late a look at the data plane arrives.
+const PLAN_SEEN_WITHIN: SignedDuration = SignedDuration::from_secs(5);
 /// A canary that nobody has asked anything has shown nothing: a hold needs at least so many requests.
 const STEP_REQUESTS_MIN: u64 = 1;
 
@@ -51,6 +55,7 @@ impl Draft<'_> {
         if let Some(trip) = &observation.trip {
             self.hear_trip(&service, trip);
         }
+        self.miss_the_plan(&service, observation.generation);
         let Some(guard) = service.guard.as_ref().filter(|guard| !guard.exceeded) else {
             return;
         };
@@ -71,6 +76,18 @@ impl Draft<'_> {
             (guard.action, &service.rollout, target)
         {
             self.roll_back_at_rest(&service, &rollout, &target, RollbackCause::Guard { errors });
+        }
+    }
+
+    /// A data plane that lost its disk, or was set back, does not follow what it accepted: it gets a new plan.
+    fn miss_the_plan(&mut self, service: &Service, generation: u64) {
+        let settled = service.accepted == service.generation && generation != service.accepted;
+        let since = service
+            .accepted_at
+            .and_then(|at| at.checked_add(PLAN_SEEN_WITHIN).ok());
+        if settled && since.is_some_and(|since| since <= self.now()) {
+            let event = ServiceEvent::GenerationSeen { generation };
+            self.by_itself(Event::Service(service.id.clone(), event));
         }
     }
 
@@ -114,17 +131,17 @@ impl Draft<'_> {
 
     fn advance_proving(&mut self, rollout: &Rollout) {
         if rollout.start.stable.is_none() {
-            self.go_direct(rollout, DirectReason::NoStable);
+            self.go_direct(rollout, DirectReason::NoStable, 0);
         } else if rollout.stable_size > 0 {
-            self.prepare(rollout, 1);
+            self.prepare(rollout, 1, rollout.stable_size);
         }
     }
 
     /// There is nothing fit to go back to: straight to all traffic, at the size that all traffic needs.
-    pub(super) fn go_direct(&mut self, rollout: &Rollout, reason: DirectReason) {
+    pub(super) fn go_direct(&mut self, rollout: &Rollout, reason: DirectReason, whole: u32) {
         self.of_rollout(rollout, RolloutEvent::WentDirect(reason));
         let last = last_step(rollout);
-        self.prepare(rollout, last);
+        self.prepare(rollout, last, whole);
     }
 
     /// From a step to the next one, or to the last where somebody asked for it.
@@ -134,13 +151,14 @@ impl Draft<'_> {
         } else {
             rollout.step + 1
         };
-        self.prepare(rollout, next);
+        self.prepare(rollout, next, rollout.stable_size);
     }
 
-    fn prepare(&mut self, rollout: &Rollout, step: u32) {
+    /// `whole`: the instances that all traffic needs, as far as that is known.
+    fn prepare(&mut self, rollout: &Rollout, step: u32, whole: u32) {
         let share = step_of(rollout, step).map_or(100, |step| step.traffic);
         let bounds = rollout.start.settings.instances;
-        let whole = rollout.stable_size.max(rollout.size);
+        let whole = whole.max(rollout.size);
         let size = canary_size(whole, share, bounds.min, bounds.max);
         self.of_rollout(rollout, RolloutEvent::StepPrepared { step, size });
     }
@@ -178,8 +196,13 @@ impl Draft<'_> {
         let hold_ms = rollout.present_step().map_or(0, |step| {
             u64::try_from(step.hold.as_millis()).unwrap_or(u64::MAX)
         });
-        let over =
-            rollout.paused.is_none() && held_ms >= hold_ms && counts.requests >= STEP_REQUESTS_MIN;
+        let limit = rollout.present_step().and_then(|step| step.max_errors);
+        // At the limit the tripwire is about to be heard of: nothing is passed any more.
+        let within = limit.is_none_or(|limit| counts.errors < u64::from(limit));
+        let over = rollout.paused.is_none()
+            && held_ms >= hold_ms
+            && counts.requests >= STEP_REQUESTS_MIN
+            && within;
         if over || worth_recording(rollout, &canary) {
             self.record_progress(rollout, &canary, held_ms);
         }

@@ -19,6 +19,7 @@ impl Delivery {
                         name: check.name.clone(),
                         started_at: None,
                         finished: None,
+                        to_stop: false,
                     })
                     .collect()
             },
@@ -67,6 +68,7 @@ pub fn apply(delivery: &mut Delivery, event: &DeliveryEvent, actor: &Actor, at: 
         } => {
             if let Some(check) = find(delivery, check) {
                 check.finished = Some((outcome.clone(), *duration_ms));
+                check.to_stop = false;
             }
         }
         DeliveryEvent::BuildStarted => {
@@ -156,11 +158,14 @@ fn enter(delivery: &mut Delivery, phase: Phase, at: Timestamp) {
     delivery.phase_since = at;
 }
 
-/// Checks that never ran are cancelled with the delivery; those that run are stopped by an effect and report themselves.
+/// Checks that are not known to run are cancelled with the delivery. Those that were asked for may run all the same: they
+/// are stopped by an effect, like those that run.
 fn end(delivery: &mut Delivery, end: End, at: Timestamp) {
+    let asked: Vec<String> = delivery.asked_checks().map(str::to_owned).collect();
     for check in &mut delivery.checks {
         if check.started_at.is_none() && check.finished.is_none() {
             check.finished = Some((CheckOutcome::Cancelled, 0));
+            check.to_stop = asked.contains(&check.name);
         }
     }
     delivery.finished_at = Some(at);

@@ -120,7 +120,8 @@ pub enum ServiceEvent {
         /// From its arrival until every later request followed it, in microseconds.
         switched_us: u64,
     },
-    /// The data plane is ahead: the next plan must be newer than this.
+    /// The data plane has another plan in force than the one that it was given last: it is ahead, or it has lost what it
+    /// had accepted. It gets a plan that is newer than both.
     GenerationSeen {
         /// The generation in force there.
         generation: u64,

@@ -32,6 +32,14 @@ impl Rollout {
             finished_at: None,
         }
     }
+
+    /// Under a new generation the node counts from zero; what it counted before stays counted.
+    pub(crate) fn count_anew(&mut self) {
+        let before = self.counts();
+        self.progress.before = before;
+        self.progress.counts = Counts::default();
+        self.progress.served_ms = 0;
+    }
 }
 
 /// Changes the rollout as the event says. `Started` is for `Rollout::begin`; here it changes nothing.
@@ -151,15 +159,11 @@ fn record(rollout: &mut Rollout, served_ms: u64, held_ms: u64, counts: Counts, a
     progress.recorded_at = Some(at);
 }
 
-/// The step is entered again under a new generation: the node counts from zero, what it counted stays counted.
+/// The step is entered again under a new generation.
 fn interrupt(rollout: &mut Rollout, at: Timestamp) {
-    let before = rollout.counts();
-    let progress = &mut rollout.progress;
-    progress.before = before;
-    progress.counts = Counts::default();
-    progress.served_ms = 0;
-    progress.entry += 1;
-    progress.recorded_at = Some(at);
+    rollout.count_anew();
+    rollout.progress.entry += 1;
+    rollout.progress.recorded_at = Some(at);
 }
 
 fn roll_back(

@@ -103,7 +103,8 @@ fn canary(rollout: &Rollout) -> Option<CanaryPlan> {
 }
 
 fn watch(service: &Service) -> Option<WatchPlan> {
-    let guard = service.guard.as_ref().filter(|guard| !guard.exceeded)?;
+    // Also once it was exceeded: a plan of its own would make a canary's counts begin anew.
+    let guard = service.guard.as_ref()?;
     Some(WatchPlan {
         revision: service.stable.clone()?,
         window_ms: guard.window_ms,

@@ -74,8 +74,15 @@ fn delivery_event(state: &mut State, id: &DeliveryId, event: &DeliveryEvent, rec
     } else if let Some(delivery) = state.deliveries.get_mut(id) {
         delivery::apply(Arc::make_mut(delivery), event, &recorded.actor, recorded.at);
         if delivery.ended() {
+            // What must be stopped is named by its last attempt, which is counted here.
+            let stops = |check: &String| delivery.checks_to_stop().any(|it| it.name == *check);
             state.retries.retain(|target, _| match target {
-                EffectTarget::Check(of, _) | EffectTarget::Build(of) => of != id,
+                EffectTarget::Check(of, check) | EffectTarget::StopCheck(of, check) => {
+                    of != id || stops(check)
+                }
+                EffectTarget::Build(of) | EffectTarget::StopBuild(of) => {
+                    of != id || delivery.build_to_stop()
+                }
                 _ => true,
             });
             state.forget(&id.app);
@@ -204,12 +211,20 @@ fn service_event(state: &mut State, id: &ServiceId, event: &ServiceEvent, record
         ServiceEvent::Planned { generation, plan } => {
             service.generation = *generation;
             service.plan = plan.clone();
+            if let Some(rollout) = service
+                .rollout
+                .as_ref()
+                .and_then(|it| state.rollouts.get_mut(it))
+            {
+                Arc::make_mut(rollout).count_anew();
+            }
             state
                 .retries
                 .retain(|target, _| !matches!(target, EffectTarget::Configure(of, _) if of == id));
         }
         ServiceEvent::PlanAccepted { generation, .. } => {
             service.accepted = service.accepted.max(*generation);
+            service.accepted_at = Some(recorded.at);
             state
                 .retries
                 .retain(|target, _| !matches!(target, EffectTarget::Configure(of, _) if of == id));

@@ -1,0 +1,7 @@
+//! The rules, tested as data: every state of a small rollout, random walks beyond it, and single rules in tables.
+
+mod peers;
+mod random;
+mod rules;
+mod walk;
+mod world;
