@@ -8,6 +8,7 @@ pub mod client;
 pub mod data;
 pub mod demo;
 pub mod git;
+pub mod node;
 pub mod output;
 pub mod server;
 pub mod sockets;

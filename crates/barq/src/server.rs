@@ -1,16 +1,40 @@
-//! The control plane's HTTP server.
+//! The control plane's process: HTTP API, git and engine, wired together.
 //!
-//! It answers whether it lives and whether it is ready. It must not know where its listener came from.
+//! It decides nothing: commands go to the engine, answers come from what the engine knows and from the journal. It must not
+//! know where its listener came from.
+
+mod access;
+mod admin;
+mod api;
+mod convert;
+mod health;
+mod idempotency;
+mod openapi;
+mod pages;
+mod problem;
+mod push;
+mod shapes;
+mod start;
+mod story;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
-use axum::routing::get;
+use barq_adapters::node::NodeClient;
+use barq_engine::engine::Engine;
+use barq_engine::ports::Prober;
+use barq_runner::Runner;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::data::DataDirectory;
+
+/// Requests in flight when the server ends may take so long; what is slower is cut off. Below `up`'s patience.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// What the server is told at its start.
 #[derive(Debug, Clone)]
@@ -23,16 +47,79 @@ pub struct ServerSettings {
     pub shutdown: CancellationToken,
 }
 
+/// What every request is answered from.
+struct Server {
+    engine: Engine,
+    data: DataDirectory,
+    runner: Arc<Runner>,
+    node: NodeClient,
+    prober: Arc<dyn Prober>,
+    /// Where users' requests come in.
+    ingress: SocketAddr,
+    /// Its own URL, without a slash at its end.
+    url: String,
+    /// For codes that nobody else can make.
+    key: start::ServerKey,
+    answers: idempotency::Answers,
+    /// Streams end with it.
+    shutdown: CancellationToken,
+    started_at: Timestamp,
+    requests: health::RequestCounts,
+    /// Held while a push is recorded.
+    pushes: tokio::sync::Mutex<()>,
+    /// Pushes that are stored but could not be recorded yet.
+    unrecorded: tokio::sync::Notify,
+}
+
+/// A handle on it.
+type Shared = Arc<Server>;
+
 /// Serves until it is told to end.
 ///
 /// # Errors
-/// When the listener fails.
+/// When it can't start, when the listener fails, or when the journal is no longer this process's.
 pub async fn run(settings: ServerSettings, listener: TcpListener) -> anyhow::Result<()> {
-    let router = Router::new()
-        .route("/health/live", get(|| async { "live\n" }))
-        .route("/health/ready", get(|| async { "ready\n" }));
-    axum::serve(listener, router)
-        .with_graceful_shutdown(settings.shutdown.cancelled_owned())
-        .await
-        .context("the HTTP server failed")
+    let shutdown = settings.shutdown.clone();
+    let engine_stops = CancellationToken::new();
+    let started = start::start(&settings, &listener, engine_stops.clone()).await?;
+    let server = started.server;
+    let engine = watch_engine(started.engine, shutdown.clone());
+    admin::ensure(&server).await?;
+    let reconciling = tokio::spawn(push::reconcile_for_ever(Arc::clone(&server)));
+    let router = api::router(&server)?;
+
+    let served =
+        axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let drained = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN_MAX).await;
+    };
+    let outcome = tokio::select! {
+        outcome = served => outcome.context("the HTTP server failed"),
+        () = drained => {
+            tracing::warn!("requests in flight were cut off");
+            Ok(())
+        }
+    };
+    shutdown.cancel();
+    reconciling.abort();
+    engine_stops.cancel();
+    let engine = engine.await.context("the engine failed")?;
+    server.engine.journal().close().await;
+    outcome.and(engine)
+}
+
+/// A server without an engine is none: when that ends, so does the rest.
+fn watch_engine(
+    engine: start::RunningEngine,
+    shutdown: CancellationToken,
+) -> JoinHandle<anyhow::Result<()>> {
+    tokio::spawn(async move {
+        let outcome = engine.await;
+        if let Err(error) = &outcome {
+            tracing::error!(error = %crate::output::chain(error), "the engine ended");
+        }
+        shutdown.cancel();
+        outcome.context("the engine can't go on")
+    })
 }

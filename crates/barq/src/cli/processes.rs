@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::Context;
 use super::arguments::{ProcessArguments, UpArguments};
 use crate::data::{DataDirectory, DataError};
+use crate::node;
 use crate::output::{Exit, Failure, chain};
 use crate::server::{self, ServerSettings};
 use crate::sockets::{ListenerName, ListenerSource, SocketError, UpConnection};
@@ -17,10 +18,14 @@ use crate::up::{self, UpSettings};
 
 /// The variable that says how much is logged, e.g. `debug` or `barq=debug,info`.
 const LOG_VARIABLE: &str = "BARQ_LOG";
+/// What is logged without it (and without `RUST_LOG`): what somebody should look at. The story is in the journal.
+const LOG_DEFAULT: &str = "warn";
 
 /// Logs of this process go to standard error.
 pub(super) fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE)
+        .or_else(|_| EnvFilter::try_from_default_env())
+        .unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
@@ -72,9 +77,15 @@ pub(super) async fn node(context: &Context, arguments: &ProcessArguments) -> Res
     data.create()?;
     let _lock = data.lock_for_node(arguments.supervised)?;
     let source = source(&data, arguments, ListenerName::Ingress);
-    let (_listener, up) = source.open(ListenerName::Ingress)?;
-    let reason = Stop::install(up)?.reason().await;
-    tracing::info!(?reason, "the node ends");
+    let (listener, up) = source.open(ListenerName::Ingress)?;
+    let stop = Stop::install(up)?;
+    let how = async {
+        match stop.reason().await {
+            StopReason::Asked => node::Stop::Drain,
+            StopReason::UpGone => node::Stop::Leave,
+        }
+    };
+    node::run(&data, listener, how).await.map_err(explain)?;
     Ok(Exit::Done)
 }
 

@@ -1,0 +1,194 @@
+//! Whether what runs is what was deployed, and is well: asked now, through the public ingress.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use barq_core::effect::{EffectKey, EffectTarget, Outcome};
+use barq_core::service::{Revision, Service};
+use barq_engine::engine::View;
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::convert::in_milliseconds;
+use super::super::idempotency::{Answer, Order};
+use super::super::problem::Problem;
+use super::super::shapes::{Fact, Nothing, Verification};
+use super::super::{Server, Shared};
+use super::services::parse;
+
+/// How far counted traffic may be from desired, in percent points: requests are spread at random.
+const TRAFFIC_TOLERANCE_PERCENT: f64 = 10.0;
+/// p95 above this is slow: the alert policy of `flow.md` section 5.
+const LATENCY_P95_MAX_US: u64 = 1_000_000;
+/// Lines of an error in the last minutes.
+const RECENT_MINUTES: i64 = 5;
+
+/// Health, version served, traffic, latency, recent errors.
+#[utoipa::path(post, path = "/api/v1/services/{name}/verify", tag = "services", params(("name" = String, Path, description = "`<service>-<environment>`")), request_body = Nothing, responses((status = 200, description = "What was seen", body = Verification)))]
+pub(super) async fn verify(
+    State(server): State<Shared>,
+    Path(name): Path<String>,
+    order: Order,
+) -> Result<Response, Problem> {
+    let Nothing {} = order.body()?;
+    let id = parse(&name)?;
+    let work = async {
+        let view = server.engine.view();
+        let service = view
+            .state
+            .service(&id)
+            .ok_or_else(|| Problem::unknown("service", &name))?;
+        Answer::json(&server.verify(&view, service).await?)
+    };
+    server.answer(&order, work).await
+}
+
+impl Server {
+    async fn verify(&self, view: &View, service: &Service) -> Result<Verification, Problem> {
+        let now = Timestamp::now();
+        let revision = service.stable_revision();
+        let mut checks = Vec::new();
+        match revision {
+            Some(revision) => {
+                checks.extend(self.probe(service, revision).await);
+                checks.extend(instances(view, service));
+                checks.extend(traffic(view, service));
+                checks.push(latency(view, service, revision));
+                checks.push(self.recent_errors(service, revision, now).await);
+            }
+            None => checks.push(fact(
+                "stable revision",
+                Some(false),
+                "nothing is stable yet",
+            )),
+        }
+        if let Some(error) = &view.data_plane_error {
+            checks.push(fact("node", Some(false), error));
+        }
+        Ok(Verification {
+            service: service.id.to_string(),
+            revision: revision.map(|revision| revision.name.to_string()),
+            ok: checks.iter().all(|check| check.ok != Some(false)),
+            checks,
+            checked_at: now,
+        })
+    }
+
+    /// As a user would ask. A canary gets its share of these too, so the version is asked of the ingress's stable side
+    /// until it answers.
+    async fn probe(&self, service: &Service, revision: &Revision) -> Vec<Fact> {
+        let key = EffectKey {
+            target: EffectTarget::Verify(revision.rollout.clone(), 0),
+            attempt: 1,
+        };
+        let outcome = self
+            .prober
+            .verify(&key, &service.id, &revision.name, &revision.health)
+            .await;
+        match outcome {
+            Ok(Outcome::VersionProbed { lines }) => lines
+                .into_iter()
+                .map(|line| fact(&line.what, Some(line.passed), &line.detail))
+                .collect(),
+            Ok(other) => vec![fact("health", None, &format!("unexpected: {other:?}"))],
+            Err(error) => vec![fact("health", Some(false), &error.to_string())],
+        }
+    }
+
+    async fn recent_errors(&self, service: &Service, revision: &Revision, now: Timestamp) -> Fact {
+        let since = now
+            .checked_sub(SignedDuration::from_mins(RECENT_MINUTES))
+            .unwrap_or(now);
+        let name = revision.name.to_string();
+        match self.count_lines(&service.id, &name, "ERROR", since).await {
+            Ok(0) => fact(
+                "recent errors",
+                Some(true),
+                &format!("no error in the log of the last {RECENT_MINUTES} min"),
+            ),
+            // An error in the log alone is no verdict: the requests are what counts.
+            Ok(lines) => fact(
+                "recent errors",
+                None,
+                &format!("{lines} errors in the log of the last {RECENT_MINUTES} min"),
+            ),
+            Err(_) => fact("recent errors", None, "the node's log can't be read"),
+        }
+    }
+}
+
+fn instances(view: &View, service: &Service) -> Vec<Fact> {
+    let seen = view.observed.get(&service.id);
+    service
+        .plan
+        .traffic
+        .iter()
+        .map(|share| {
+            let wanted = service.planned_instances(&share.revision).min;
+            let seen = seen.and_then(|seen| seen.revisions.get(&share.revision));
+            let (ready, total) = seen.map_or((0, 0), |seen| (seen.ready, seen.total));
+            fact(
+                &format!("instances of {}", share.revision),
+                Some(ready > 0 && ready >= wanted),
+                &format!("{ready} of {total} are ready, at least {wanted} are wanted"),
+            )
+        })
+        .collect()
+}
+
+fn traffic(view: &View, service: &Service) -> Vec<Fact> {
+    let details = view
+        .seen
+        .services
+        .get(&service.id)
+        .map(|seen| &seen.details);
+    service
+        .plan
+        .traffic
+        .iter()
+        .map(|share| {
+            let desired = f64::from(share.percent);
+            let counted = details
+                .and_then(|details| details.get(&share.revision))
+                .and_then(|detail| detail.counted_percent);
+            let name = format!("traffic of {}", share.revision);
+            match counted {
+                Some(counted) => fact(
+                    &name,
+                    Some((counted - desired).abs() <= TRAFFIC_TOLERANCE_PERCENT),
+                    &format!("{desired} % desired, {counted:.1} % counted in the last 10 s"),
+                ),
+                None => fact(
+                    &name,
+                    None,
+                    &format!("{desired} % desired; no requests in the last 10 s"),
+                ),
+            }
+        })
+        .collect()
+}
+
+fn latency(view: &View, service: &Service, revision: &Revision) -> Fact {
+    let detail = view
+        .seen
+        .services
+        .get(&service.id)
+        .and_then(|seen| seen.details.get(&revision.name));
+    match detail.and_then(|detail| detail.latency_us) {
+        Some([p50, p95, p99]) => {
+            let [p50, slow, p99] = [p50, p95, p99].map(in_milliseconds);
+            fact(
+                "latency",
+                Some(p95 <= LATENCY_P95_MAX_US),
+                &format!("p50 {p50:.1} ms, p95 {slow:.1} ms, p99 {p99:.1} ms"),
+            )
+        }
+        None => fact("latency", None, "no requests in the last minute"),
+    }
+}
+
+fn fact(name: &str, ok: Option<bool>, detail: &str) -> Fact {
+    Fact {
+        name: name.to_owned(),
+        ok,
+        detail: detail.to_owned(),
+    }
+}

@@ -1,0 +1,45 @@
+//! From what the engine knows to the API's documents, by hand: the domain does not know how it is shown.
+//!
+//! What is shown was observed: live counts and instances are the node's, what is not known is null.
+
+mod delivery;
+mod evidence;
+mod service;
+
+use barq_core::explain;
+use barq_engine::engine::View;
+use jiff::Timestamp;
+
+use super::shapes::Waiting;
+
+pub(super) use delivery::{delivery, in_milliseconds, rollout, rollouts_of};
+pub(super) use evidence::review;
+pub(super) use service::{app_of, service};
+
+/// What a delivery waits for, with what keeps the server from seeing or recording anything.
+pub(super) fn waiting(
+    view: &View,
+    delivery: &barq_core::delivery::Delivery,
+    now: Timestamp,
+) -> Option<Waiting> {
+    let waiting = explain(&view.state, &view.observed, delivery, now)?;
+    let explain::Waiting {
+        kind,
+        mut message,
+        since,
+        until,
+    } = waiting;
+    if let Some(error) = &view.storage_error {
+        message = format!("{message}; nothing can be recorded: {error}");
+    }
+    let on_node = !matches!(kind, "checks" | "build" | "approval" | "queue" | "lock");
+    if let Some(error) = view.data_plane_error.as_ref().filter(|_| on_node) {
+        message = format!("{message}; the node can't be seen: {error}");
+    }
+    Some(Waiting {
+        kind: kind.to_owned(),
+        message,
+        since,
+        until,
+    })
+}

@@ -1,0 +1,108 @@
+//! Services and their revisions.
+
+use barq_core::rollout;
+use barq_core::service;
+use barq_engine::engine::View;
+use jiff::Timestamp;
+
+use super::super::shapes::{Instances, Lock, Revision, Service};
+use super::waiting;
+
+/// A service, with what the node sees of it now.
+pub(in super::super) fn service(
+    view: &View,
+    service: &service::Service,
+    ingress_port: u16,
+    now: Timestamp,
+) -> Service {
+    let running = view.state.running(service);
+    Service {
+        name: service.id.to_string(),
+        app: app_of(view, service).unwrap_or_default(),
+        environment: service.environment.clone(),
+        url: format!("http://{}.localhost:{ingress_port}", service.id),
+        stable: service.stable.as_ref().map(ToString::to_string),
+        rollout: service.rollout.as_ref().map(ToString::to_string),
+        lock: service.lock.as_ref().map(|lock| Lock {
+            message: lock.message.clone(),
+            by: lock.by.clone(),
+            at: lock.since,
+        }),
+        waiting: running
+            .and_then(|rollout| view.state.delivery(&rollout.id.delivery))
+            .and_then(|delivery| waiting(view, delivery, now)),
+        revisions: service
+            .revisions
+            .values()
+            .rev()
+            .map(|it| revision(view, service, it))
+            .collect(),
+    }
+}
+
+/// Whose service it is.
+pub(in super::super) fn app_of(view: &View, service: &service::Service) -> Option<String> {
+    let by_revision = service
+        .revisions
+        .values()
+        .next_back()
+        .map(|revision| revision.rollout.delivery.app.to_string());
+    by_revision.or_else(|| {
+        view.state.apps.iter().find_map(|(name, app)| {
+            let of_app = format!("{}-{}", app.service.as_ref()?, service.environment);
+            (of_app == service.id.as_str()).then(|| name.to_string())
+        })
+    })
+}
+
+fn revision(view: &View, service: &service::Service, revision: &service::Revision) -> Revision {
+    let seen = view
+        .observed
+        .get(&service.id)
+        .and_then(|seen| seen.revisions.get(&revision.name));
+    let detail = view
+        .seen
+        .services
+        .get(&service.id)
+        .and_then(|seen| seen.details.get(&revision.name));
+    let release = (revision.image.clone(), revision.configuration.clone());
+    let taken_back = view
+        .state
+        .rollout(&revision.rollout)
+        .is_some_and(|rollout| matches!(rollout.phase, rollout::Phase::RolledBack));
+    Revision {
+        name: revision.name.to_string(),
+        image: revision.image.to_string(),
+        commit: revision.commit.to_string(),
+        traffic: u32::from(service.planned_percent(&revision.name)),
+        counted_traffic: detail.and_then(|detail| detail.counted_percent),
+        instances: Instances {
+            ready: seen.map_or(0, |seen| seen.ready),
+            total: seen.map_or(0, |seen| seen.total),
+        },
+        health: health(view, service, revision).to_owned(),
+        rolled_back: taken_back || service.quarantine.contains_key(&release),
+        created_at: revision.created_at,
+    }
+}
+
+fn health(view: &View, service: &service::Service, revision: &service::Revision) -> &'static str {
+    let wanted = service.planned_instances(&revision.name);
+    let seen = view
+        .observed
+        .get(&service.id)
+        .and_then(|seen| seen.revisions.get(&revision.name));
+    let Some(seen) = seen.filter(|_| view.data_plane_error.is_none()) else {
+        return if wanted.max == 0 {
+            "stopped"
+        } else {
+            "unknown"
+        };
+    };
+    match (seen.ready, seen.total) {
+        (0, 0) if wanted.max == 0 => "stopped",
+        (ready, _) if ready > 0 && ready >= wanted.min => "healthy",
+        _ if seen.failed_starts > 0 || seen.last_failure.is_some() => "unhealthy",
+        _ => "starting",
+    }
+}

@@ -1,0 +1,279 @@
+//! Commands that may be sent twice: the same key with the same request takes effect once.
+//!
+//! That it took effect is in the journal, in the same append as what it caused; so a client that repeats a request after
+//! any crash learns the truth. The answer itself is kept in memory as it was; after a restart it is made again, of what the
+//! command was about. Nothing secret is kept: see `tokens` for how a token is made again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use axum::response::{IntoResponse, Response};
+use barq_core::command::Command;
+use barq_core::event::{Actor, Recorded};
+use barq_engine::engine::CommandError;
+use barq_engine::journal::IdempotencyRecord;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use super::access::{Caller, hexadecimal};
+use super::problem::Problem;
+use super::{Server, Shared};
+
+/// Bytes of a command's body.
+pub(super) const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Characters of a key.
+const KEY_BYTES_MAX: usize = 255;
+/// How long a key is remembered.
+const KEY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Answers that are kept as they were.
+const ANSWERS_MAX: usize = 1000;
+/// Longer answers are made again.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// A request that asks for something to be done.
+pub(super) struct Order {
+    pub(super) actor: Actor,
+    /// Hash of its key, if it has one.
+    key: Option<String>,
+    /// Digest of all of it.
+    digest: String,
+    body: Bytes,
+}
+
+impl FromRequest<Shared> for Order {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, server: &Shared) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let Caller(actor) = Caller::from_request_parts(&mut parts, server).await?;
+        let key = match parts.headers.get("idempotency-key") {
+            Some(key) if key.is_empty() || key.len() > KEY_BYTES_MAX => {
+                return Err(Problem::invalid(format!(
+                    "an Idempotency-Key has 1 to {KEY_BYTES_MAX} characters"
+                )));
+            }
+            Some(key) => Some(hexadecimal(&Sha256::digest(key.as_bytes()))),
+            None => None,
+        };
+        let body = axum::body::to_bytes(body, BODY_BYTES_MAX)
+            .await
+            .map_err(|error| {
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body can't be read")
+                    .because(format!("{error}; at most {BODY_BYTES_MAX} bytes are read"))
+            })?;
+        let mut digest = Sha256::new();
+        for part in [parts.method.as_str(), &parts.uri.to_string()] {
+            digest.update(part.as_bytes());
+            digest.update([0]);
+        }
+        digest.update(&body);
+        Ok(Self {
+            actor,
+            key,
+            digest: hexadecimal(&digest.finalize()),
+            body,
+        })
+    }
+}
+
+impl Order {
+    /// What it asks for. An empty body is an empty object.
+    pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let text: &[u8] = if self.body.is_empty() {
+            b"{}"
+        } else {
+            &self.body
+        };
+        serde_json::from_slice(text).map_err(|error| Problem::invalid(error.to_string()))
+    }
+
+    /// The key's hash; none where it may be carried out as often as it comes.
+    pub(super) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// What the journal keeps of it. Times are kept to the microsecond.
+    pub(super) fn record(&self, response: String, now: Timestamp) -> Option<IdempotencyRecord> {
+        Some(IdempotencyRecord {
+            key_hash: self.key.clone()?,
+            actor: self.actor.name.clone(),
+            request_digest: self.digest.clone(),
+            response,
+            recorded_at: now,
+            expires_at: now.checked_add(KEY_LIFETIME).unwrap_or(Timestamp::MAX),
+        })
+    }
+
+    fn refuse_another(&self, digest: &str) -> Result<(), Problem> {
+        if digest == self.digest {
+            return Ok(());
+        }
+        Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "this Idempotency-Key belongs to another request",
+        )
+        .because("a key stands for one request; this one has another path or body")
+        .hint("send a new key with a new request"))
+    }
+}
+
+/// What became of a command.
+pub(super) enum Done {
+    /// It took effect now; empty where nothing had to change.
+    Now(Vec<Recorded>),
+    /// It took effect when it came for the first time.
+    Before(Box<IdempotencyRecord>),
+}
+
+impl Done {
+    /// When the command was given, as its record says; `now` where this was the first time.
+    pub(super) fn given_at(&self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Now(_) => now,
+            Self::Before(record) => record.recorded_at,
+        }
+    }
+}
+
+impl Server {
+    /// Gives the order's command, unless it took effect before.
+    pub(super) async fn carry_out(
+        &self,
+        order: &Order,
+        command: Command,
+        now: Timestamp,
+    ) -> Result<Done, Problem> {
+        if let Some(record) = self.earlier(order, now).await? {
+            return Ok(Done::Before(record));
+        }
+        let record = order.record(String::new(), now);
+        let given = self
+            .engine
+            .command(order.actor.clone(), command, record)
+            .await;
+        match given {
+            Ok(events) => Ok(Done::Now(events)),
+            Err(CommandError::Repeated(record)) => {
+                order.refuse_another(&record.request_digest)?;
+                Ok(Done::Before(record))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the journal knows of the order's key.
+    pub(super) async fn earlier(
+        &self,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<Option<Box<IdempotencyRecord>>, Problem> {
+        let Some(key) = order.key() else {
+            return Ok(None);
+        };
+        let journal = self.engine.journal();
+        let Some(record) = journal.idempotency(&order.actor.name, key, now).await? else {
+            return Ok(None);
+        };
+        order.refuse_another(&record.request_digest)?;
+        Ok(Some(Box::new(record)))
+    }
+
+    /// Answers an order: as before where it was answered before, else by doing the work.
+    pub(super) async fn answer(
+        &self,
+        order: &Order,
+        work: impl Future<Output = Result<Answer, Problem>>,
+    ) -> Result<Response, Problem> {
+        if let Some((digest, answer)) = self.answers.find(order) {
+            order.refuse_another(&digest)?;
+            return Ok(answer.into_response());
+        }
+        let answer = work.await?;
+        self.answers.keep(order, &answer);
+        Ok(answer.into_response())
+    }
+}
+
+/// The answer to an order.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    status: StatusCode,
+    body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn json(value: &impl Serialize) -> Result<Self, Problem> {
+        let body = serde_json::to_vec(value)
+            .map_err(|error| Problem::internal("the answer can't be written", &error))?;
+        Ok(Self {
+            status: StatusCode::OK,
+            body: body.into(),
+        })
+    }
+
+    pub(super) fn empty() -> Self {
+        Self {
+            status: StatusCode::NO_CONTENT,
+            body: Bytes::new(),
+        }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = self.status;
+        if self.status != StatusCode::NO_CONTENT {
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+        }
+        response
+    }
+}
+
+/// The last answers, as they were.
+#[derive(Default)]
+pub(super) struct Answers(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    answers: HashMap<(String, String), (String, Answer)>,
+    order: VecDeque<(String, String)>,
+}
+
+impl Answers {
+    fn find(&self, order: &Order) -> Option<(String, Answer)> {
+        let name = (order.actor.name.clone(), order.key.clone()?);
+        self.lock().answers.get(&name).cloned()
+    }
+
+    fn keep(&self, order: &Order, answer: &Answer) {
+        let Some(key) = order.key.clone() else { return };
+        if answer.body.len() > ANSWER_BYTES_MAX {
+            return;
+        }
+        let name = (order.actor.name.clone(), key);
+        let mut kept = self.lock();
+        let value = (order.digest.clone(), answer.clone());
+        if kept.answers.insert(name.clone(), value).is_none() {
+            kept.order.push_back(name);
+        }
+        while kept.order.len() > ANSWERS_MAX {
+            if let Some(oldest) = kept.order.pop_front() {
+                kept.answers.remove(&oldest);
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        // Nothing is done under the lock that could leave it half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
