@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod simulate;
 mod tidy;
 
 /// Commands for those who change barq.
@@ -19,6 +20,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run seeds of the simulation: crashes, losses and people at any moment, checked in every step
+    Simulate(simulate::Arguments),
     /// Check the house rules that the compiler does not: crate imports, charters, lengths, banned words
     Tidy(tidy::Arguments),
 }
@@ -28,6 +31,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {

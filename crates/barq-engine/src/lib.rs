@@ -12,5 +12,6 @@ pub mod journal;
 pub mod machine;
 pub mod ports;
 mod projection;
+pub mod simulation;
 
 pub use codec::{CodecError, decode};

@@ -1,0 +1,304 @@
+//! The data plane: the node's real control, tripwires and lease, around them simulated instances, a disk, and users.
+//!
+//! Checked here, in every moment: no request starts on a canary that has tripped, whose lease ran out, or whose node was
+//! restarted; a plan never moves traffic to a revision with nobody ready while another one is; the errors of a canary are
+//! at most its limit and what was in flight.
+
+mod body;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use barq_core::effect::{Outcome, PlanRefusal};
+use barq_core::event::Plan;
+use barq_core::identity::{ImageDigest, RevisionName, ServiceId};
+use barq_core::judge::{self, Accepted, Considered, Refusal, Run};
+use barq_core::observation::{Observation, RevisionObservation};
+use barq_core::service::Revision;
+use jiff::Timestamp;
+
+use super::check::Problem;
+use super::random::Random;
+use super::release::{Release, Releases};
+use super::server::ByService;
+use crate::ports::Lease;
+use body::{Body, Written};
+
+/// What one look shows.
+pub(super) struct Look {
+    pub(super) observations: ByService<Observation>,
+    pub(super) leases: Vec<Lease>,
+}
+
+/// The node: what it holds in memory, what is on its disk, and the instances, which outlive it.
+pub(super) struct Node {
+    run: Run,
+    started_ms: u64,
+    now_ms: u64,
+    bodies: ByService<Body>,
+    disk: ByService<Written>,
+    pub(super) disk_fails: bool,
+    instances: BTreeMap<RevisionName, Instances>,
+}
+
+/// The instances of a revision.
+#[derive(Debug)]
+struct Instances {
+    image: ImageDigest,
+    min: u32,
+    ready: u32,
+    failed_starts: u32,
+}
+
+impl Node {
+    pub(super) fn new() -> Self {
+        Self {
+            run: Run(1),
+            started_ms: 0,
+            now_ms: 0,
+            bodies: BTreeMap::new(),
+            disk: BTreeMap::new(),
+            disk_fails: false,
+            instances: BTreeMap::new(),
+        }
+    }
+
+    /// Killed and started again: from its disk, with its instances.
+    pub(super) fn restart(&mut self, now_ms: u64) {
+        self.run = Run(self.run.0 + 1);
+        self.started_ms = now_ms;
+        self.now_ms = now_ms;
+        let run = self.run;
+        self.bodies = self
+            .disk
+            .iter()
+            .map(|(service, written)| (service.clone(), Body::restart(written.clone(), run)))
+            .collect();
+        for (service, body) in &self.bodies {
+            resize(&mut self.instances, service, body.plan());
+        }
+    }
+
+    /// Time passes: leases run out, instances start, requests come and end.
+    pub(super) fn pass(
+        &mut self,
+        now_ms: u64,
+        random: &mut Random,
+        releases: &Releases,
+    ) -> Result<(), Problem> {
+        let passed_ms = now_ms - self.now_ms;
+        self.now_ms = now_ms;
+        for instances in self.instances.values_mut() {
+            if instances.ready >= instances.min {
+                instances.ready = instances.min;
+            } else if releases.of_image(&instances.image).never_ready {
+                instances.failed_starts += u32::from(random.one_in(4));
+            } else {
+                instances.ready += u32::from(random.one_in(2));
+            }
+        }
+        let since = self.since(now_ms);
+        for (service, body) in &mut self.bodies {
+            let ready = |name: &str| ready_of(&self.instances, name);
+            let errors_percent = |name: &str| {
+                let found = self.instances.iter().find(|(it, _)| it.to_string() == name);
+                found.map_or(0, |(_, it)| releases.of_image(&it.image).errors_percent)
+            };
+            let moment = body::Moment {
+                since,
+                now_ms,
+                passed_ms,
+            };
+            let written = body.pass(moment, random, &ready, &errors_percent)?;
+            if written && !self.disk_fails {
+                self.disk.insert(service.clone(), body.written());
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a plan in force; none: it could not be kept, so the port has no answer.
+    pub(super) fn configure(
+        &mut self,
+        service: &ServiceId,
+        generation: u64,
+        plan: &Plan,
+        revisions: &[Revision],
+    ) -> Result<Option<Outcome>, Problem> {
+        let run = self.run;
+        let since = self.since(self.now_ms);
+        let body = self
+            .bodies
+            .entry(service.clone())
+            .or_insert_with(|| Body::new(run));
+        body.tell_trips(self.now_ms);
+        let offered = body::offered(generation, plan);
+        let considered = match body.control.consider(&offered) {
+            Ok(considered) => considered,
+            Err(refusal) => return Ok(Some(refused(refusal, body))),
+        };
+        let towards_stable = match considered {
+            Considered::Duplicate => return Ok(Some(configured(true))),
+            Considered::New { towards_stable } => towards_stable,
+        };
+        if self.disk_fails && !towards_stable {
+            return Ok(None);
+        }
+        for revision in revisions {
+            let instances = self.instances.entry(revision.name.clone());
+            instances.or_insert_with(|| Instances {
+                image: revision.image.clone(),
+                min: 0,
+                ready: 0,
+                failed_starts: 0,
+            });
+        }
+        body.check_offer(plan, &|name| ready_of(&self.instances, name))?;
+        let accepted = body
+            .control
+            .accept(offered, since)
+            .map_err(|refusal| Problem(format!("{service}: considered and then refused: {refusal}")))?;
+        if let Accepted::InForce { .. } = accepted {
+            body.in_force(plan.clone());
+        }
+        if !self.disk_fails {
+            self.disk.insert(service.clone(), body.written());
+        }
+        resize(&mut self.instances, service, plan);
+        Ok(Some(configured(!self.disk_fails)))
+    }
+
+    pub(super) fn look(&self, now_ms: u64, _at: Timestamp) -> Look {
+        let since = self.since(now_ms);
+        let mut look = Look {
+            observations: BTreeMap::new(),
+            leases: Vec::new(),
+        };
+        for (service, body) in &self.bodies {
+            let mut observation = body.observe();
+            for (name, _) in &body.plan().revisions {
+                observation.revisions.insert(name.clone(), self.observe(name));
+            }
+            look.observations.insert(service.clone(), observation);
+            let remaining = body.control.lease_remaining(since);
+            if !remaining.is_zero() {
+                look.leases.push(Lease {
+                    service: service.clone(),
+                    run: self.run.0.to_string(),
+                    generation: body.control.generation(),
+                    remaining_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
+                });
+            }
+        }
+        look
+    }
+
+    pub(super) fn renew(&mut self, lease: &Lease, now_ms: u64) {
+        let since = self.since(now_ms);
+        let run = lease.run.parse().map_or(Run(0), Run);
+        if let Some(body) = self.bodies.get_mut(&lease.service) {
+            // A refusal is the answer to who is late: the loop sees what became of the canary.
+            let refused = body.control.renew(run, lease.generation, since).is_err();
+            if refused {
+                body.close_what_lost_its_traffic();
+            }
+        }
+    }
+
+    pub(super) fn generation(&self, service: &ServiceId) -> u64 {
+        let body = self.bodies.get(service);
+        body.map_or(0, |body| body.control.generation())
+    }
+
+    /// Who is served now, in names and percent.
+    pub(super) fn shares(&self, service: &ServiceId) -> Vec<(String, u8)> {
+        let body = self.bodies.get(service);
+        let shares = body.map_or_else(Vec::new, |body| body.control.shares());
+        shares
+            .into_iter()
+            .filter(|share| share.percent > 0)
+            .map(|share| (share.revision, share.percent))
+            .collect()
+    }
+
+    /// The revision that answers one request through the ingress.
+    pub(super) fn serves(&self, service: &ServiceId, random: &mut Random) -> Option<RevisionName> {
+        let shares = self.bodies.get(service)?.control.shares();
+        let name = body::route(&shares, random)?;
+        name.parse().ok().filter(|name| self.ready(name) > 0)
+    }
+
+    pub(super) fn ready(&self, revision: &RevisionName) -> u32 {
+        self.instances.get(revision).map_or(0, |it| it.ready)
+    }
+
+    /// Ready instances, and how many there should be.
+    pub(super) fn size(&self, revision: &RevisionName) -> (u32, u32) {
+        let instances = self.instances.get(revision);
+        instances.map_or((0, 0), |it| (it.ready, it.min))
+    }
+
+    pub(super) fn release(&self, revision: &RevisionName, releases: &Releases) -> Release {
+        let instances = self.instances.get(revision);
+        instances.map_or_else(Release::default, |it| releases.of_image(&it.image))
+    }
+
+    fn observe(&self, revision: &RevisionName) -> RevisionObservation {
+        let Some(instances) = self.instances.get(revision) else {
+            return RevisionObservation::default();
+        };
+        RevisionObservation {
+            ready: instances.ready,
+            total: instances.min,
+            desired: instances.min.max(2),
+            failed_starts: instances.failed_starts,
+            last_failure: None,
+        }
+    }
+
+    fn since(&self, now_ms: u64) -> Duration {
+        Duration::from_millis(now_ms - self.started_ms)
+    }
+}
+
+fn ready_of(instances: &BTreeMap<RevisionName, Instances>, name: &str) -> u32 {
+    let name: Option<RevisionName> = name.parse().ok();
+    name.and_then(|name| instances.get(&name)).map_or(0, |it| it.ready)
+}
+
+/// Instances beyond the plan's are stopped at once, missing ones start as time passes.
+fn resize(instances: &mut BTreeMap<RevisionName, Instances>, service: &ServiceId, plan: &Plan) {
+    for (name, it) in instances.iter_mut().filter(|(name, _)| name.service == *service) {
+        let range = plan.revisions.iter().find(|(planned, _)| planned == name);
+        it.min = range.map_or(0, |(_, range)| range.min);
+        it.ready = it.ready.min(it.min);
+    }
+}
+
+fn configured(durable: bool) -> Outcome {
+    Outcome::Configured {
+        durable,
+        switched_us: 1,
+    }
+}
+
+fn refused(refusal: Refusal, body: &Body) -> Outcome {
+    let refusal = match (refusal, &body.trip) {
+        (Refusal::StaleGeneration { current, .. }, _) => PlanRefusal::StaleGeneration { current },
+        (Refusal::UnheardTrip { .. } | Refusal::Latched { .. }, Some(trip)) => {
+            PlanRefusal::UnheardTrip(trip.clone())
+        }
+        (other, _) => PlanRefusal::Invalid {
+            reason: other.to_string(),
+        },
+    };
+    Outcome::ConfigurationRefused(refusal)
+}
+
+/// A share, for the judgement.
+fn share(revision: &RevisionName, percent: u8) -> judge::Share {
+    judge::Share {
+        revision: revision.to_string(),
+        percent,
+    }
+}
