@@ -100,15 +100,16 @@ impl Report {
                 clients,
                 clients_with_errors,
             }) => {
+                let seen = errors.saturating_sub(*shielded);
                 for fact in [
                     format!(
                         "{requests} requests from {clients} clients met {}",
                         self.revision
                     ),
                     format!(
-                        "{errors} of them were errors; {shielded} of those were answered by the stable revision"
+                        "{errors} were errors: {shielded} were answered by the stable revision, {seen} reached a client"
                     ),
-                    format!("{clients_with_errors} clients saw an error"),
+                    format!("{clients_with_errors} clients had an error on it, answered or not"),
                 ] {
                     line(text, &format!("- {fact}"));
                 }

@@ -135,9 +135,9 @@ fn said(message: Option<&String>) -> String {
     message.map_or_else(String::new, |message| format!(": {message}"))
 }
 
-/// The time of day, for a line among others of the same day.
-fn clock(at: Timestamp) -> String {
-    at.strftime("%H:%M:%S UTC").to_string()
+/// A time that may be of another day.
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 #[cfg(test)]

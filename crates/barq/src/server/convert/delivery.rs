@@ -1,7 +1,7 @@
 //! Deliveries, checks and rollouts.
 
 use barq_core::delivery::{self, CheckState, End, Phase};
-use barq_core::event::{CheckOutcome, Counts};
+use barq_core::event::{CheckOutcome, Counts, RollbackCause};
 use barq_core::report::because;
 use barq_core::rollout;
 use barq_engine::engine::View;
@@ -115,7 +115,14 @@ pub(in super::super) fn in_milliseconds(microseconds: u64) -> f64 {
 
 /// What the node counts now, while the step is the one that it counts; else what was recorded last.
 fn live_counts(view: &View, rollout: &rollout::Rollout) -> Counts {
-    let recorded = rollout.counts();
+    let mut recorded = rollout.counts();
+    // The tripwire is faster than any record: what it counted stands in its verdict.
+    if let Some(RollbackCause::Tripped(trip)) = rollout.rollback.as_ref().map(|it| &it.cause) {
+        recorded.errors = recorded
+            .errors
+            .max(rollout.progress.before.errors + trip.errors);
+        recorded.requests = recorded.requests.max(recorded.errors);
+    }
     if !matches!(rollout.phase, rollout::Phase::Holding) {
         return recorded;
     }

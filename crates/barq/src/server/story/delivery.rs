@@ -4,7 +4,7 @@ use barq_core::event::{CheckOutcome, DeliveryEvent};
 use barq_core::identity::DeliveryId;
 use barq_core::report::one_line;
 
-use super::{clock, said};
+use super::{said, time};
 
 pub(super) fn tell(id: &DeliveryId, event: &DeliveryEvent) -> String {
     match event {
@@ -57,7 +57,7 @@ pub(super) fn tell(id: &DeliveryId, event: &DeliveryEvent) -> String {
         } => {
             let mut line = format!(
                 "a {role} must approve it for {environment}, by {}",
-                clock(*expires_at)
+                time(*expires_at)
             );
             for reason in reasons {
                 line.push_str("; ");

@@ -14,16 +14,22 @@ fn line(event: &RolloutEvent) -> String {
             Some(stable) => format!("{} is deployed at 0 %; {stable} serves", start.revision),
             None => format!("{} is deployed at 0 %; nothing serves yet", start.revision),
         },
-        RolloutEvent::Deployed { ready } => format!("{} ready", instances(*ready)),
+        RolloutEvent::Deployed { ready } => format!("{} ready", count(*ready)),
         RolloutEvent::SmokePassed { lines } => {
             format!("smoke tests passed ({} of {0})", lines.len())
         }
         RolloutEvent::TargetProven { size } => {
-            format!("the stable revision proved that it could take over, with {size} instance(s)")
+            format!(
+                "the stable revision proved that it could take over, with {}",
+                count(*size)
+            )
         }
         RolloutEvent::WentDirect(reason) => direct(reason),
         RolloutEvent::StepPrepared { step, size } => {
-            format!("step {step}: the canary grows to {size} instance(s)")
+            format!(
+                "step {step}: the canary has room for its share: {}",
+                count(*size)
+            )
         }
         RolloutEvent::StepEntered(entry) => {
             let limit = entry
@@ -116,9 +122,9 @@ fn failed(lines: &[ProbeLine]) -> String {
     failed.join("; ")
 }
 
-fn instances(count: u32) -> String {
-    match count {
-        1 => "1 instance is".to_owned(),
-        count => format!("{count} instances are"),
+fn count(instances: u32) -> String {
+    match instances {
+        1 => "1 instance".to_owned(),
+        instances => format!("{instances} instances"),
     }
 }

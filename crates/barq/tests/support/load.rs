@@ -1,0 +1,114 @@
+//! Open-loop load: requests begin at a steady rate whether earlier ones were answered or not, as users' do.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::task::{JoinHandle, JoinSet};
+
+/// One request every so often: 200 a second.
+const REQUEST_EVERY: Duration = Duration::from_millis(5);
+/// A request that is not answered by then has failed.
+const REQUEST_MAX: Duration = Duration::from_secs(30);
+
+/// One answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    /// When it was begun.
+    pub(crate) at: Instant,
+    /// The status; none: no answer.
+    pub(crate) status: Option<u16>,
+    /// Which revision the shop said it is, or the error.
+    pub(crate) said: String,
+}
+
+/// Load on a service until it is stopped.
+pub(crate) struct Load {
+    task: JoinHandle<()>,
+    stop: Arc<tokio::sync::Notify>,
+    samples: Arc<Mutex<Vec<Sample>>>,
+}
+
+impl Load {
+    pub(super) fn start(ingress: &str, service: &str) -> Self {
+        let url = format!("http://{ingress}/items/7");
+        let host = format!("{service}.localhost");
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(REQUEST_MAX)
+            .build()
+            .expect("a client");
+        let samples = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(tokio::sync::Notify::new());
+        let task = tokio::spawn(run(
+            http,
+            url,
+            host,
+            Arc::clone(&samples),
+            Arc::clone(&stop),
+        ));
+        Self {
+            task,
+            stop,
+            samples,
+        }
+    }
+
+    /// What was answered so far.
+    pub(crate) fn samples(&self) -> Vec<Sample> {
+        self.samples.lock().expect("not poisoned").clone()
+    }
+
+    /// Begins no more requests, waits for the answers, and gives all of them.
+    pub(crate) async fn stop(self) -> Vec<Sample> {
+        self.stop.notify_one();
+        self.task.await.expect("no panic");
+        let samples = self.samples.lock().expect("not poisoned");
+        samples.clone()
+    }
+}
+
+async fn run(
+    http: reqwest::Client,
+    url: String,
+    host: String,
+    samples: Arc<Mutex<Vec<Sample>>>,
+    stop: Arc<tokio::sync::Notify>,
+) {
+    let mut requests = JoinSet::new();
+    let mut ticks = tokio::time::interval(REQUEST_EVERY);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.notified() => break,
+        }
+        let request = http.get(&url).header("host", &host);
+        let samples = Arc::clone(&samples);
+        requests.spawn(async move {
+            let sample = ask(request).await;
+            samples.lock().expect("not poisoned").push(sample);
+        });
+        while requests.try_join_next().is_some() {}
+    }
+    while requests.join_next().await.is_some() {}
+}
+
+async fn ask(request: reqwest::RequestBuilder) -> Sample {
+    let at = Instant::now();
+    let answer = async {
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        Ok::<_, reqwest::Error>((status, answer.text().await?))
+    };
+    match answer.await {
+        Ok((status, said)) => Sample {
+            at,
+            status: Some(status),
+            said,
+        },
+        Err(error) => Sample {
+            at,
+            status: None,
+            said: format!("{error:?}"),
+        },
+    }
+}
