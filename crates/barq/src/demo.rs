@@ -10,6 +10,7 @@ mod story;
 mod traffic;
 
 use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Scenario;
 use crate::cli::{Context, DemoArguments};
@@ -40,8 +41,8 @@ pub async fn demo(context: &Context, arguments: &DemoArguments) -> Result<Exit, 
     let stage = Stage::set().await?;
     let told = tokio::select! {
         told = tell(output, &stage, arguments) => told,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted.map_err(|error| Failure::failed("cannot wait for Ctrl-C").because(error.to_string()))?;
+        interrupted = interrupted() => {
+            interrupted?;
             Err(Failure::failed("the demo was interrupted"))
         }
     };
@@ -52,9 +53,7 @@ pub async fn demo(context: &Context, arguments: &DemoArguments) -> Result<Exit, 
             stage.url(),
             stage.data().display()
         ));
-        if let Err(error) = tokio::signal::ctrl_c().await {
-            output.warn(&format!("cannot wait for Ctrl-C: {error}"));
-        }
+        interrupted().await?;
     }
     let ended = stage.strike().await;
     let as_it_should = told?;
@@ -66,6 +65,17 @@ pub async fn demo(context: &Context, arguments: &DemoArguments) -> Result<Exit, 
     } else {
         Exit::Failed
     })
+}
+
+/// Until somebody wants the end: everything that was started is ended then, too.
+async fn interrupted() -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::failed("signals can't be heard").because(error.to_string());
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt.map_err(failed),
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 async fn tell(output: Output, stage: &Stage, arguments: &DemoArguments) -> Result<bool, Failure> {

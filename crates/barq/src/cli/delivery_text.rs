@@ -44,7 +44,7 @@ pub(super) fn summary(delivery: &Delivery, now: Timestamp) -> String {
 }
 
 /// One line of the story: `12:30:05  …`.
-pub fn story_line(entry: &TimelineEntry) -> String {
+pub(crate) fn story_line(entry: &TimelineEntry) -> String {
     let what = match entry.message.is_empty() {
         true => entry.event.clone(),
         false => entry.message.clone(),

@@ -41,10 +41,8 @@ impl Stage {
             Failure::failed(format!("cannot clear {}", directory.display()))
                 .because(error.to_string())
         })?;
-        let (staging, production) = tokio::try_join!(
-            database(&root, &directory, "staging"),
-            database(&root, &directory, "production")
-        )?;
+        let (staging, production) =
+            tokio::try_join!(database(&root, "staging"), database(&root, "production"))?;
         let (listen, ingress) = (address(7600)?, address(7680)?);
         let up = start(&directory, &listen, &ingress, &staging, &production)?;
         let mut stage = Self {
@@ -67,12 +65,7 @@ impl Stage {
     pub(super) async fn strike(mut self) -> Result<(), Failure> {
         let stopped = self.stop_up().await;
         for name in ["staging", "production"] {
-            postgres(
-                &self.root,
-                "stop",
-                &database_directory(&self.directory, name),
-            )
-            .await?;
+            postgres(&self.root, "stop", &database_directory(name)).await?;
         }
         stopped
     }
@@ -220,13 +213,15 @@ fn address(usual: u16) -> Result<String, Failure> {
         .map_err(|error| Failure::failed("no port is free").because(error.to_string()))
 }
 
-fn database_directory(directory: &Path, name: &str) -> PathBuf {
-    directory.join(format!("postgres-{name}"))
+/// Where PostgreSQL's own user may enter too, which a home directory is not where barq runs as root.
+fn database_directory(name: &str) -> PathBuf {
+    let user = rustix::process::getuid().as_raw();
+    std::env::temp_dir().join(format!("barq-demo-{user}-{name}"))
 }
 
 /// A new, empty database; its URL.
-async fn database(root: &Path, directory: &Path, name: &str) -> Result<String, Failure> {
-    let directory = database_directory(directory, name);
+async fn database(root: &Path, name: &str) -> Result<String, Failure> {
+    let directory = database_directory(name);
     // One may still run from a demo that was killed.
     postgres(root, "stop", &directory).await?;
     if directory.exists() {
