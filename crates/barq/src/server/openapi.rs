@@ -5,6 +5,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
 };
+use utoipa::{PartialSchema as _, ToSchema as _};
+
+use super::problem::Problem;
 
 /// The name of the security scheme.
 const TOKEN: &str = "token";
@@ -26,6 +29,8 @@ pub(super) fn base() -> OpenApi {
 pub(super) fn complete(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_with(Default::default);
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    let problem = (Problem::name().into_owned(), Problem::schema());
+    components.schemas.extend([problem]);
     components.add_security_scheme(TOKEN, SecurityScheme::Http(bearer));
     for (path, item) in &mut document.paths.paths {
         let open = path.starts_with("/health") || path == "/metrics";

@@ -1,7 +1,11 @@
 //! A barq of its own for each end-to-end test: real processes, real git, real requests, in a temporary directory with free
 //! ports. Nothing is waited for by the clock: a condition, with a deadline.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses a part of it"
+)]
 
 mod load;
 mod repository;
@@ -250,7 +254,9 @@ impl Barq {
 impl Drop for Barq {
     /// SIGTERM drains, so that no instance is left; what does not end is killed.
     fn drop(&mut self) {
-        drop(kill_process(pid(self.up.id()), Signal::TERM));
+        if let Err(error) = kill_process(pid(self.up.id()), Signal::TERM) {
+            eprintln!("up has ended already: {error}");
+        }
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Ok(Some(_)) = self.up.try_wait() {

@@ -18,7 +18,7 @@ use super::super::convert;
 use super::super::idempotency::{Answer, Done, Order};
 use super::super::pages::{Parameters, limit};
 use super::super::problem::Problem;
-use super::super::shapes::{CommitLine, Delivery, Evidence, Message, Nothing, Page, RetryRequest};
+use super::super::shapes::{CommitLine, Delivery, Evidence, Message, Page, RetryRequest};
 use super::super::{Server, Shared, story};
 use crate::git::{self, Repository};
 
@@ -109,7 +109,7 @@ pub(super) async fn reject(
 }
 
 /// Stops it, wherever it is.
-#[utoipa::path(post, path = "/api/v1/deliveries/{id}/cancel", tag = "deliveries", params(("id" = String, Path, description = "`<app>-<n>`")), request_body = Nothing, responses((status = 200, description = "The delivery", body = Delivery)))]
+#[utoipa::path(post, path = "/api/v1/deliveries/{id}/cancel", tag = "deliveries", params(("id" = String, Path, description = "`<app>-<n>`")), request_body = Message, responses((status = 200, description = "The delivery", body = Delivery)))]
 pub(super) async fn cancel(
     State(server): State<Shared>,
     Path(id): Path<String>,
