@@ -273,7 +273,7 @@ fn banner(settings: &UpSettings, addresses: Addresses, output: Output) {
         return;
     }
     output.note(&format!(
-        "barq {version}\n  web and API  http://{server}\n  ingress      http://{ingress}  (http://<service>-<environment>.localhost:{port})\n  data         {data}\n  admin token  {token}\n",
+        "barq {version}\n  server       http://{server}\n  ingress      http://{ingress}  (http://<service>-<environment>.localhost:{port})\n  data         {data}\n  admin token  {token}\n",
         version = env!("CARGO_PKG_VERSION"),
         server = addresses.server,
         ingress = addresses.ingress,
