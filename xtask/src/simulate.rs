@@ -90,7 +90,9 @@ impl Sum {
 }
 
 fn many(from: u64, seeds: u64) -> Result<ExitCode, Box<dyn Error>> {
-    let end = from.checked_add(seeds).ok_or("there are not so many seeds")?;
+    let end = from
+        .checked_add(seeds)
+        .ok_or("there are not so many seeds")?;
     let next = AtomicU64::new(from);
     let sum = thread::scope(|scope| {
         let threads = thread::available_parallelism().map_or(1, usize::from);

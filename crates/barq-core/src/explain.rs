@@ -11,7 +11,7 @@ use crate::effect::EffectTarget;
 use crate::identity::RolloutId;
 use crate::observation::Observed;
 use crate::service::Service;
-use crate::state::State;
+use crate::state::{State, delivery_is_taken_back};
 
 /// What something waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +111,14 @@ fn checks(state: &State, delivery: &Delivery) -> String {
 fn entering(state: &State, delivery: &Delivery, environment: &str) -> Option<Waiting> {
     let configuration = delivery.configuration()?;
     let id = configuration.service_in(environment).parse().ok()?;
+    if let Some(rollout) = delivery_is_taken_back(state, delivery) {
+        return Some(Waiting {
+            kind: "rollback",
+            message: format!("{} is taken back first", rollout.id),
+            since: rollout.phase_since,
+            until: None,
+        });
+    }
     let service: &Service = state.service(&id)?;
     if let Some(lock) = &service.lock {
         return Some(Waiting {

@@ -15,7 +15,7 @@ use crate::delivery::Delivery;
 use crate::effect::EffectTarget;
 use crate::identity::{AppName, CommitHash, DeliveryId, IncidentId, RolloutId, ServiceId};
 use crate::incident::Incident;
-use crate::rollout::Rollout;
+use crate::rollout::{Phase, Rollout};
 use crate::service::Service;
 
 pub use apply::apply;
@@ -79,6 +79,20 @@ pub struct Token {
     pub hash: String,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// The rollout of a delivery that is being taken back after it had succeeded, if there is one.
+pub(crate) fn delivery_is_taken_back<'a>(
+    state: &'a State,
+    delivery: &Delivery,
+) -> Option<&'a Rollout> {
+    let rollouts = delivery.entered.iter().map(|environment| RolloutId {
+        delivery: delivery.id.clone(),
+        environment: environment.clone(),
+    });
+    rollouts
+        .filter_map(|id| state.rollout(&id))
+        .find(|rollout| matches!(rollout.phase, Phase::RollingBack(_)))
 }
 
 impl State {

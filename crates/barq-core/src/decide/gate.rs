@@ -9,6 +9,7 @@ use crate::delivery::{Approval, Delivery, Gate, Phase};
 use crate::event::{ApprovalBinding, DeliveryEvent, Event, RolloutEvent, RolloutStart};
 use crate::identity::{DeliveryId, RolloutId, ServiceId};
 use crate::service::{Service, canary_size};
+use crate::state::delivery_is_taken_back;
 
 /// What an entry needs.
 struct Entry<'a> {
@@ -21,7 +22,8 @@ struct Entry<'a> {
 impl Draft<'_> {
     /// A delivery wants to enter: it is turned away, asked for an approval, left to wait, or let in.
     pub(super) fn advance_entry(&mut self, delivery: &Delivery, environment: &str) {
-        if self.taken_back(delivery) {
+        // Nothing enters here that is just being taken back elsewhere; where that is abandoned, it goes on.
+        if self.taken_back(delivery) || delivery_is_taken_back(&self.state, delivery).is_some() {
             return;
         }
         let entry = match self.entry(delivery, environment) {

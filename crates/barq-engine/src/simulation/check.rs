@@ -49,7 +49,9 @@ impl World {
         }
         let replayed = self.server.replay()?;
         if replayed.state() != self.server.machine.state() {
-            return Err(Problem("a replay of the journal gives another state".to_owned()));
+            return Err(Problem(
+                "a replay of the journal gives another state".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -58,10 +60,14 @@ impl World {
         let machine = &self.server.machine;
         let state = machine.state();
         let now = self.now();
-        let deliveries = state.deliveries.values().filter(|it| !it.ended()).map(|it| {
-            let waits = barq_core::explain(state, machine.observed(), it, now);
-            format!("{} is {} and waits for {waits:?}", it.id, it.state_name())
-        });
+        let deliveries = state
+            .deliveries
+            .values()
+            .filter(|it| !it.ended())
+            .map(|it| {
+                let waits = barq_core::explain(state, machine.observed(), it, now);
+                format!("{} is {} and waits for {waits:?}", it.id, it.state_name())
+            });
         let services = state.services.values().map(|service| {
             format!(
                 "{} ({PRODUCTION} last): planned {}, accepted {}, at the node {}, rollout {:?}, warm {:?}",
@@ -75,6 +81,15 @@ impl World {
         });
         let effects = barq_core::unfinished(state);
         let effects = effects.keys().map(|key| format!("unfinished: {key}"));
-        deliveries.chain(services).chain(effects).collect::<Vec<_>>().join("\n  ")
+        let outside = self
+            .server
+            .outside()
+            .map(|key| format!("still runs outside: {key}"));
+        let effects = effects.chain(outside);
+        deliveries
+            .chain(services)
+            .chain(effects)
+            .collect::<Vec<_>>()
+            .join("\n  ")
     }
 }

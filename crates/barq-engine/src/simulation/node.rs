@@ -69,11 +69,15 @@ impl Node {
         self.started_ms = now_ms;
         self.now_ms = now_ms;
         let run = self.run;
-        self.bodies = self
-            .disk
-            .iter()
-            .map(|(service, written)| (service.clone(), Body::restart(written.clone(), run)))
-            .collect();
+        let before = std::mem::take(&mut self.bodies);
+        for (service, written) in &self.disk {
+            let mut body = Body::restart(written.clone(), run);
+            let had = before.get(service);
+            body.behind = had.is_some_and(|had| {
+                had.behind || had.control.generation() != body.control.generation()
+            });
+            self.bodies.insert(service.clone(), body);
+        }
         for (service, body) in &self.bodies {
             resize(&mut self.instances, service, body.plan());
         }
@@ -101,8 +105,9 @@ impl Node {
         for (service, body) in &mut self.bodies {
             let ready = |name: &str| ready_of(&self.instances, name);
             let errors_percent = |name: &str| {
-                let found = self.instances.iter().find(|(it, _)| it.to_string() == name);
-                found.map_or(0, |(_, it)| releases.of_image(&it.image).errors_percent)
+                let name: Option<RevisionName> = name.parse().ok();
+                let found = name.and_then(|name| self.instances.get(&name));
+                found.map_or(0, |it| releases.of_image(&it.image).errors_percent)
             };
             let moment = body::Moment {
                 since,
@@ -154,10 +159,9 @@ impl Node {
             });
         }
         body.check_offer(plan, &|name| ready_of(&self.instances, name))?;
-        let accepted = body
-            .control
-            .accept(offered, since)
-            .map_err(|refusal| Problem(format!("{service}: considered and then refused: {refusal}")))?;
+        let accepted = body.control.accept(offered, since).map_err(|refusal| {
+            Problem(format!("{service}: considered and then refused: {refusal}"))
+        })?;
         if let Accepted::InForce { .. } = accepted {
             body.in_force(plan.clone());
         }
@@ -177,7 +181,9 @@ impl Node {
         for (service, body) in &self.bodies {
             let mut observation = body.observe();
             for (name, _) in &body.plan().revisions {
-                observation.revisions.insert(name.clone(), self.observe(name));
+                observation
+                    .revisions
+                    .insert(name.clone(), self.observe(name));
             }
             look.observations.insert(service.clone(), observation);
             let remaining = body.control.lease_remaining(since);
@@ -263,12 +269,16 @@ impl Node {
 
 fn ready_of(instances: &BTreeMap<RevisionName, Instances>, name: &str) -> u32 {
     let name: Option<RevisionName> = name.parse().ok();
-    name.and_then(|name| instances.get(&name)).map_or(0, |it| it.ready)
+    name.and_then(|name| instances.get(&name))
+        .map_or(0, |it| it.ready)
 }
 
 /// Instances beyond the plan's are stopped at once, missing ones start as time passes.
 fn resize(instances: &mut BTreeMap<RevisionName, Instances>, service: &ServiceId, plan: &Plan) {
-    for (name, it) in instances.iter_mut().filter(|(name, _)| name.service == *service) {
+    for (name, it) in instances
+        .iter_mut()
+        .filter(|(name, _)| name.service == *service)
+    {
         let range = plan.revisions.iter().find(|(planned, _)| planned == name);
         it.min = range.map_or(0, |(_, range)| range.min);
         it.ready = it.ready.min(it.min);

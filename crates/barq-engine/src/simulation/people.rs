@@ -27,7 +27,8 @@ impl World {
             return Err(Problem("a push that is not valid".to_owned()));
         };
         let release = self.releases.of_commit(commit.hash.as_str());
-        self.story.tell(|| format!("push of commit {number}: {release:?}"));
+        self.story
+            .tell(|| format!("push of commit {number}: {release:?}"));
         let command = Command::Push(PushedRef {
             app,
             name: "refs/heads/main".to_owned(),
@@ -59,8 +60,14 @@ impl World {
         let message = || None;
         let command = match (kind, delivery, rollout, service) {
             (0..5, ..) => return self.people_approve(),
-            (5, Some(delivery), ..) => Command::Reject { delivery, message: message() },
-            (6, Some(delivery), ..) => Command::Cancel { delivery, message: message() },
+            (5, Some(delivery), ..) => Command::Reject {
+                delivery,
+                message: message(),
+            },
+            (6, Some(delivery), ..) => Command::Cancel {
+                delivery,
+                message: message(),
+            },
             (7, Some(delivery), ..) => Command::Retry {
                 delivery,
                 force: self.random.one_in(2),
@@ -71,7 +78,10 @@ impl World {
                 rollout,
                 full: kind == 10,
             },
-            (12, _, Some(rollout), _) => Command::Abort { rollout, message: message() },
+            (12, _, Some(rollout), _) => Command::Abort {
+                rollout,
+                message: message(),
+            },
             (13, _, _, Some(service)) => Command::RollBack {
                 service,
                 to: None,
@@ -81,7 +91,10 @@ impl World {
                 service,
                 message: "wait".to_owned(),
             },
-            (15, _, _, Some(service)) => Command::Unlock { service, message: message() },
+            (15, _, _, Some(service)) => Command::Unlock {
+                service,
+                message: message(),
+            },
             _ => return Ok(()),
         };
         if matches!(command, Command::Retry { .. }) && deliveries.len() > 6 {
@@ -103,7 +116,10 @@ impl World {
             return Ok(());
         };
         let message = None;
-        self.command(&person("lead", Role::TechLead), Command::Approve { delivery, message })
+        self.command(
+            &person("lead", Role::TechLead),
+            Command::Approve { delivery, message },
+        )
     }
 
     /// Quiet: what people hold they let go, and they approve what waits.

@@ -31,6 +31,8 @@ pub(super) struct Server {
     looks: Vec<(u64, Look)>,
     /// Checks and builds that run outside, whoever waits for them.
     outside: BTreeSet<EffectKey>,
+    /// Those that have ended: asked again with the same key, they answer as before.
+    ended_outside: BTreeSet<EffectKey>,
     /// Until when deadlines have been looked at.
     looked_at: Timestamp,
 }
@@ -70,6 +72,11 @@ impl Server {
             machine.apply([&recorded]);
         }
         Ok(machine)
+    }
+
+    /// What still runs outside, by its key.
+    pub(super) fn outside(&self) -> impl Iterator<Item = &EffectKey> {
+        self.outside.iter()
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -116,7 +123,8 @@ impl World {
             return Ok(true);
         }
         if self.server.storage_fails {
-            self.story.tell(|| "the journal can't be written".to_owned());
+            self.story
+                .tell(|| "the journal can't be written".to_owned());
             return Ok(false);
         }
         if self.troubled() && self.random.one_in(150) {
@@ -132,7 +140,12 @@ impl World {
             after.apply([recorded]);
             self.story.tell(|| {
                 let event = &recorded.event;
-                format!("{} {} by {}", event.subject(), event.kind(), recorded.actor.name)
+                format!(
+                    "{} {} by {}",
+                    event.subject(),
+                    event.kind(),
+                    recorded.actor.name
+                )
             });
             fail_on(&invariant::check_step(&before, recorded, after.state()))?;
         }
@@ -150,21 +163,31 @@ impl World {
         if self.server.storage_fails {
             return;
         }
-        let obsolete: BTreeSet<EffectKey> = self.server.machine.drop_obsolete().into_iter().collect();
+        let obsolete: BTreeSet<EffectKey> =
+            self.server.machine.drop_obsolete().into_iter().collect();
         self.server.orphan(|key| obsolete.contains(key));
         let now = self.now();
         for (key, effect) in self.server.machine.begin_due(now) {
-            if runs_outside(&effect) {
+            if runs_outside(&effect) && !self.server.ended_outside.contains(&key) {
                 self.server.outside.insert(key.clone());
             }
             let longest = if self.troubled() { 2_000 } else { 300 };
             let due_ms = self.now_ms + self.random.below(longest);
             if matches!(effect, Effect::RunCheck { .. }) && self.random.one_in(2) {
-                let started = (due_ms / 2 + self.now_ms / 2, key.clone(), Outcome::CheckStarted);
+                let started = (
+                    due_ms / 2 + self.now_ms / 2,
+                    key.clone(),
+                    Outcome::CheckStarted,
+                );
                 self.server.inbox.push(started);
             }
             let orphaned = false;
-            let running = Running { key, effect, due_ms, orphaned };
+            let running = Running {
+                key,
+                effect,
+                due_ms,
+                orphaned,
+            };
             self.server.running.push(running);
         }
     }
@@ -179,7 +202,12 @@ impl World {
         let mut due: Vec<Running> = due;
         while !due.is_empty() {
             let index = usize::try_from(self.random.below(due.len() as u64)).unwrap_or(0);
-            let Running { key, effect, orphaned, .. } = due.swap_remove(index);
+            let Running {
+                key,
+                effect,
+                orphaned,
+                ..
+            } = due.swap_remove(index);
             let mut outcome = None;
             let fate = if troubled { self.random.below(12) } else { 11 };
             if fate != 0 {
@@ -189,6 +217,7 @@ impl World {
                 outcome = self.happen(&key, &effect)?;
             }
             self.server.outside.remove(&key);
+            self.server.ended_outside.insert(key.clone());
             if fate <= 2 && fate != 1 {
                 outcome = None;
             }
@@ -197,10 +226,17 @@ impl World {
             }
             let error = "no answer".to_owned();
             let outcome = outcome.unwrap_or(Outcome::NoResult { error });
-            self.story.tell(|| format!("{key} comes to {}", short(&outcome)));
+            self.story
+                .tell(|| format!("{key} comes to {}", short(&outcome)));
             let arrives = now_ms + self.random.below(if troubled { 800 } else { 50 });
-            if troubled && self.random.one_in(10) {
-                let again = (arrives + self.random.below(5_000), key.clone(), outcome.clone());
+            // An executor answers "no result" once; what a port says may be said twice.
+            let twice = !matches!(outcome, Outcome::NoResult { .. });
+            if troubled && twice && self.random.one_in(10) {
+                let again = (
+                    arrives + self.random.below(5_000),
+                    key.clone(),
+                    outcome.clone(),
+                );
                 self.server.inbox.push(again);
             }
             self.server.inbox.push((arrives, key, outcome));
@@ -223,7 +259,10 @@ impl World {
                     true => CheckOutcome::Failed { code: 1 },
                     false => CheckOutcome::Passed,
                 };
-                Outcome::CheckFinished { outcome, duration_ms: 1 }
+                Outcome::CheckFinished {
+                    outcome,
+                    duration_ms: 1,
+                }
             }
             Effect::StopCheck { started, .. } | Effect::StopBuild { started, .. } => {
                 self.server.outside.remove(started);
@@ -232,28 +271,60 @@ impl World {
             Effect::BuildImage { commit, .. } => {
                 let fails = self.releases.of_commit(commit.as_str()).build_fails;
                 match release::image(commit.as_str()).filter(|_| !fails) {
-                    Some(image) => Outcome::ImageBuilt { image, size_bytes: 1, duration_ms: 1 },
-                    None => Outcome::BuildFailed { reason: "why".to_owned() },
+                    Some(image) => Outcome::ImageBuilt {
+                        image,
+                        size_bytes: 1,
+                        duration_ms: 1,
+                    },
+                    None => Outcome::BuildFailed {
+                        reason: "why".to_owned(),
+                    },
                 }
             }
-            Effect::Configure { service, generation, plan, revisions, .. } => {
+            Effect::Configure {
+                service,
+                generation,
+                plan,
+                revisions,
+                ..
+            } => {
                 let configured = self.node.configure(service, *generation, plan, revisions)?;
-                self.story.tell(|| format!("the node is given {key}: {}", configured.as_ref().map_or("not kept".to_owned(), short)));
+                self.story.tell(|| {
+                    format!(
+                        "the node is given {key}: {}",
+                        configured.as_ref().map_or("not kept".to_owned(), short)
+                    )
+                });
                 return Ok(configured);
             }
             Effect::SmokeTest(test) => {
-                let fails = self.node.release(&test.revision, &self.releases).smoke_fails;
-                Outcome::SmokeTested { lines: vec![line(!fails)] }
+                let fails = self
+                    .node
+                    .release(&test.revision, &self.releases)
+                    .smoke_fails;
+                Outcome::SmokeTested {
+                    lines: vec![line(!fails)],
+                }
             }
             Effect::ProveTarget { revision, .. } => {
                 let (ready, desired) = self.node.size(revision);
-                Outcome::TargetProbed { ready, desired, failures: Vec::new() }
+                Outcome::TargetProbed {
+                    ready,
+                    desired,
+                    failures: Vec::new(),
+                }
             }
-            Effect::Verify { service, revision, .. } => {
+            Effect::Verify {
+                service, revision, ..
+            } => {
                 let served = self.node.serves(service, &mut self.random);
-                Outcome::VersionProbed { lines: vec![line(served.as_ref() == Some(revision))] }
+                Outcome::VersionProbed {
+                    lines: vec![line(served.as_ref() == Some(revision))],
+                }
             }
-            Effect::GatherEvidence { .. } => Outcome::EvidenceGathered(Box::new(Evidence::default())),
+            Effect::GatherEvidence { .. } => {
+                Outcome::EvidenceGathered(Box::new(Evidence::default()))
+            }
         }))
     }
 
@@ -279,7 +350,11 @@ impl World {
     /// Looks at the data plane; what is seen is judged, and only then leases are renewed.
     pub(super) fn look(&mut self, troubled: bool) -> Result<(), Problem> {
         let look = self.node.look(self.now_ms, self.now());
-        let delay = if troubled { self.random.below(1_500) } else { 0 };
+        let delay = if troubled {
+            self.random.below(1_500)
+        } else {
+            0
+        };
         if !(troubled && self.random.one_in(5)) {
             self.server.looks.push((self.now_ms + delay, look));
         }
@@ -294,7 +369,9 @@ impl World {
     fn judge(&mut self, look: Look, troubled: bool) -> Result<(), Problem> {
         let mut judged = true;
         for (service, observation) in look.observations {
-            self.server.machine.see(service.clone(), observation.clone());
+            self.server
+                .machine
+                .see(service.clone(), observation.clone());
             let command = Command::Observed(service, Box::new(observation));
             judged &= self.decided(&Actor::barq(), command)?;
         }
@@ -330,7 +407,11 @@ fn fail_on(found: &[invariant::Violation]) -> Result<(), Problem> {
 
 fn short(outcome: &Outcome) -> String {
     let mut text = format!("{outcome:?}");
-    text.truncate(text.char_indices().nth(120).map_or(text.len(), |(at, _)| at));
+    text.truncate(
+        text.char_indices()
+            .nth(120)
+            .map_or(text.len(), |(at, _)| at),
+    );
     text
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Body {
     /// Errors of the watched revision, by time.
     watched: Vec<u64>,
     watch_exceeded: Option<u64>,
+    /// It restarted without its last plan, which had been kept in memory alone.
+    pub(super) behind: bool,
 }
 
 /// A request on its way.
@@ -72,6 +74,7 @@ impl Body {
             served_ms: 0,
             watched: Vec::new(),
             watch_exceeded: None,
+            behind: false,
         };
         body.arm();
         body
@@ -96,12 +99,17 @@ impl Body {
         self.served_ms = 0;
         self.watched.clear();
         self.watch_exceeded = None;
+        self.behind = false;
         self.arm();
     }
 
     /// Opens the wires of those that may have requests, closes the others.
     fn arm(&mut self) {
-        let limit = self.plan.canary.as_ref().and_then(|canary| canary.max_errors);
+        let limit = self
+            .plan
+            .canary
+            .as_ref()
+            .and_then(|canary| canary.max_errors);
         let shares = self.control.shares();
         for (name, _) in &self.plan.revisions {
             let name = name.to_string();
@@ -119,16 +127,24 @@ impl Body {
         }
     }
 
-    /// A plan that moves traffic moves it to somebody who is there.
-    pub(super) fn check_offer(&self, plan: &Plan, ready: &dyn Fn(&str) -> u32) -> Result<(), Problem> {
+    /// A plan that moves traffic moves it to somebody who is there; unless the node has just lost who was.
+    pub(super) fn check_offer(
+        &self,
+        plan: &Plan,
+        ready: &dyn Fn(&str) -> u32,
+    ) -> Result<(), Problem> {
         let now = self.control.shares();
-        let another = now.iter().any(|it| it.percent > 0 && ready(&it.revision) > 0);
+        let another = now
+            .iter()
+            .any(|it| it.percent > 0 && ready(&it.revision) > 0);
         for share in &plan.traffic {
             let name = share.revision.to_string();
             let more = share.percent > judge::plan::percent_in(&now, &name);
-            if more && another && ready(&name) == 0 {
+            if more && another && ready(&name) == 0 && !self.behind {
                 let percent = share.percent;
-                return Err(Problem(format!("{name} gets {percent} % with no instance ready")));
+                return Err(Problem(format!(
+                    "{name} gets {percent} % with no instance ready"
+                )));
             }
         }
         Ok(())
@@ -147,9 +163,9 @@ impl Body {
         }
         let shares = self.control.shares();
         let canary = self.plan.canary.as_ref().map(|it| it.revision.to_string());
-        let served = canary.as_ref().is_some_and(|it| {
-            judge::plan::percent_in(&shares, it) > 0 && ready(it) > 0
-        });
+        let served = canary
+            .as_ref()
+            .is_some_and(|it| judge::plan::percent_in(&shares, it) > 0 && ready(it) > 0);
         if served && self.control.standing() == Standing::Serving {
             self.served_ms += moment.passed_ms;
         }
@@ -162,7 +178,12 @@ impl Body {
         Ok(self.control.durable().trips != trips)
     }
 
-    fn request(&mut self, moment: Moment, random: &mut Random, ready: &dyn Fn(&str) -> u32) -> Result<(), Problem> {
+    fn request(
+        &mut self,
+        moment: Moment,
+        random: &mut Random,
+        ready: &dyn Fn(&str) -> u32,
+    ) -> Result<(), Problem> {
         let shares = self.control.shares();
         let Some(name) = route(&shares, random) else {
             return Ok(());
@@ -171,14 +192,18 @@ impl Body {
             return Ok(());
         }
         let Some(admission) = self.wires.get(&name).and_then(Tripwire::admit) else {
-            return Err(Problem(format!("{name} is routed to and its wire is closed")));
+            return Err(Problem(format!(
+                "{name} is routed to and its wire is closed"
+            )));
         };
         let on_trial = self.control.canary().is_some_and(|it| it.revision == name);
         let entitled = self.control.standing() == Standing::Serving
             && !self.control.lease_remaining(moment.since).is_zero();
         if on_trial && !entitled {
             let standing = self.control.standing();
-            return Err(Problem(format!("a request starts on {name}, which is {standing:?}")));
+            return Err(Problem(format!(
+                "a request starts on {name}, which is {standing:?}"
+            )));
         }
         self.flights.push(Flight {
             revision: name,
@@ -278,17 +303,23 @@ impl Body {
         }
     }
 
+    /// Stable takes over: its wire opens before the other one's requests are lost, whatever it was.
     pub(super) fn close_what_lost_its_traffic(&mut self) {
         let shares = self.control.shares();
         for (name, wire) in &self.wires {
             if judge::plan::percent_in(&shares, name) == 0 {
+                wire.close();
+            } else if !wire.is_open() && wire.arm(None).is_err() {
+                // A wire that tripped gets no share: `request` reports it.
                 wire.close();
             }
         }
     }
 
     fn tell_watch(&mut self, moment: Moment) {
-        let Some(watch) = &self.plan.watch else { return };
+        let Some(watch) = &self.plan.watch else {
+            return;
+        };
         let begin = moment.now_ms.saturating_sub(watch.window_ms);
         self.watched.retain(|at| *at >= begin);
         let errors = self.watched.len() as u64;
@@ -339,7 +370,11 @@ pub(super) fn offered(generation: u64, plan: &Plan) -> judge::Plan {
         content: format!("{plan:?}"),
         last_trip: plan.last_trip,
         acknowledges: None,
-        revisions: plan.revisions.iter().map(|(name, _)| name.to_string()).collect(),
+        revisions: plan
+            .revisions
+            .iter()
+            .map(|(name, _)| name.to_string())
+            .collect(),
         traffic: plan
             .traffic
             .iter()
