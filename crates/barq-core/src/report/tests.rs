@@ -7,6 +7,7 @@ use crate::event::{
     IncidentCause, IncidentEvent, Push, Recorded, RollbackCause, RolloutEvent, RolloutStart,
     StepEntry, Trip,
 };
+use crate::identity::{DeliveryId, IncidentId, RolloutId};
 use crate::incident::follow_ups;
 use crate::report::{Report, Sources, milliseconds, one_line};
 use crate::state::{State, apply};
@@ -71,30 +72,27 @@ fn evidence() -> Evidence {
     }
 }
 
-fn events() -> Vec<Recorded> {
-    let configuration = Configuration::parse(EXAMPLE, "barq.toml")
-        .expect("the example is valid")
-        .configuration;
-    let delivery = "fleet-3"
-        .parse::<crate::identity::DeliveryId>()
-        .expect("an id");
-    let rollout = "fleet-3-production"
-        .parse::<crate::identity::RolloutId>()
-        .expect("an id");
-    let incident = "fleet-incident-1"
-        .parse::<crate::identity::IncidentId>()
-        .expect("an id");
-    let push = Push {
+fn configuration() -> Configuration {
+    let parsed = Configuration::parse(EXAMPLE, "barq.toml");
+    parsed.expect("the example is valid").configuration
+}
+
+fn push() -> DeliveryEvent {
+    DeliveryEvent::Pushed(Box::new(Push {
         commit: commit(),
         commits: vec![commit()],
         branch: "main".to_owned(),
         before: Some("0".repeat(40).parse().expect("a hash")),
         delivered: true,
-        configuration: Ok(Box::new(configuration.clone())),
+        configuration: Ok(Box::new(configuration())),
         retry_of: None,
         forced: false,
-    };
-    let start = RolloutStart {
+    }))
+}
+
+fn start() -> RolloutStart {
+    let configuration = configuration();
+    RolloutStart {
         service: "fleet-production".parse().expect("a name"),
         revision: "fleet-production-00003".parse().expect("a name"),
         image: format!("sha256:{}", "a".repeat(64))
@@ -108,15 +106,20 @@ fn events() -> Vec<Recorded> {
         branch: "main".to_owned(),
         stable: Some("fleet-production-00002".parse().expect("a name")),
         size: 1,
-    };
-    let cause = RollbackCause::Tripped(trip());
-    let barq = Actor::barq();
-    let ann = Actor {
-        name: "ann".to_owned(),
-        role: Role::Developer,
-    };
-    let of = |event| Event::Rollout(rollout.clone(), event);
-    let it = |event| Event::Incident(incident.clone(), event);
+    }
+}
+
+fn opened(rollout: &RolloutId) -> IncidentEvent {
+    IncidentEvent::Opened {
+        rollout: rollout.clone(),
+        service: start().service,
+        revision: start().revision,
+        cause: IncidentCause::Rollback(RollbackCause::Tripped(trip())),
+        follow_ups: follow_ups(at(61_600)),
+    }
+}
+
+fn rollout_events() -> [(i64, RolloutEvent); 5] {
     let entry = StepEntry {
         step: 1,
         traffic: 10,
@@ -128,48 +131,44 @@ fn events() -> Vec<Recorded> {
         held_ms: 1_000,
         counts: Counts::default(),
     };
-    let opened = IncidentEvent::Opened {
-        rollout: rollout.clone(),
-        service: start.service.clone(),
-        revision: start.revision.clone(),
-        cause: IncidentCause::Rollback(cause.clone()),
-        follow_ups: follow_ups(at(61_600)),
-    };
     let back = RolloutEvent::RollbackStarted {
-        cause,
-        to: start.stable.clone(),
+        cause: RollbackCause::Tripped(trip()),
+        to: start().stable,
         size: 0,
         detected_at: at(61_500),
     };
     [
-        (
-            0,
-            &ann,
-            Event::Delivery(delivery, DeliveryEvent::Pushed(Box::new(push))),
-        ),
-        (30_000, &barq, of(RolloutEvent::Started(Box::new(start)))),
-        (60_000, &barq, of(RolloutEvent::StepEntered(entry))),
-        (61_000, &barq, of(progress)),
-        (61_600, &barq, of(back)),
-        (61_600, &barq, it(opened)),
-        (
-            61_650,
-            &barq,
-            of(RolloutEvent::RolledBack { shifted_us: 108 }),
-        ),
-        (
-            61_700,
-            &barq,
-            it(IncidentEvent::EvidenceGathered(Box::new(evidence()))),
-        ),
+        (30_000, RolloutEvent::Started(Box::new(start()))),
+        (60_000, RolloutEvent::StepEntered(entry)),
+        (61_000, progress),
+        (61_600, back),
+        (61_650, RolloutEvent::RolledBack { shifted_us: 108 }),
     ]
-    .into_iter()
-    .map(|(milliseconds, actor, event)| Recorded {
+}
+
+fn events() -> Vec<Recorded> {
+    let delivery: DeliveryId = "fleet-3".parse().expect("an id");
+    let rollout: RolloutId = "fleet-3-production".parse().expect("an id");
+    let incident: IncidentId = "fleet-incident-1".parse().expect("an id");
+    let recorded = |milliseconds, name: &str, event| Recorded {
         at: at(milliseconds),
-        actor: actor.clone(),
+        actor: Actor {
+            name: name.to_owned(),
+            role: Role::Admin,
+        },
         event,
-    })
-    .collect()
+    };
+    let mut events = vec![recorded(0, "ann", Event::Delivery(delivery, push()))];
+    for (milliseconds, event) in rollout_events() {
+        let event = Event::Rollout(rollout.clone(), event);
+        events.push(recorded(milliseconds, "barq", event));
+    }
+    let gathered = IncidentEvent::EvidenceGathered(Box::new(evidence()));
+    for (milliseconds, event) in [(61_600, opened(&rollout)), (61_700, gathered)] {
+        let event = Event::Incident(incident.clone(), event);
+        events.push(recorded(milliseconds, "barq", event));
+    }
+    events
 }
 
 fn report(events: &[Recorded]) -> Report {

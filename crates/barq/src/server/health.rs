@@ -136,7 +136,6 @@ impl Server {
     }
 
     async fn metrics(&self) -> String {
-        let view = self.engine.view();
         let mut text = Metrics::default();
         text.head(
             "barq_requests_total",
@@ -148,63 +147,55 @@ impl Server {
             text.sample("barq_requests_total", &label, count.load(Ordering::Relaxed));
         }
         if let Ok(head) = self.engine.journal().head().await {
-            text.head(
-                "barq_journal_events_total",
-                "counter",
-                "Events in the journal",
-            );
-            text.sample("barq_journal_events_total", "", head.sequence);
+            let name = "barq_journal_events_total";
+            text.head(name, "counter", "Events in the journal");
+            text.sample(name, "", head.sequence);
         }
-        text.head(
-            "barq_journal_writable",
-            "gauge",
-            "Whether the journal takes events",
-        );
-        text.sample(
-            "barq_journal_writable",
-            "",
-            u64::from(view.storage_error.is_none()),
-        );
-        text.head("barq_node_visible", "gauge", "Whether the node answers");
-        text.sample(
-            "barq_node_visible",
-            "",
-            u64::from(view.data_plane_error.is_none()),
-        );
-        text.head(
-            "barq_deliveries_active",
-            "gauge",
-            "Deliveries that have not ended",
-        );
-        let active = view.state.deliveries.values().filter(|it| !it.ended());
-        text.sample("barq_deliveries_active", "", active.count() as u64);
-        text.head(
-            "barq_rollouts_active",
-            "gauge",
-            "Rollouts that have not ended",
-        );
-        let active = view.state.rollouts.values().filter(|it| !it.ended());
-        text.sample("barq_rollouts_active", "", active.count() as u64);
-        text.head(
-            "barq_incidents_open",
-            "gauge",
-            "Incidents that are not resolved",
-        );
-        let open = view
-            .state
-            .incidents
-            .values()
-            .filter(|it| it.resolved.is_none());
-        text.sample("barq_incidents_open", "", open.count() as u64);
-        if let Some(bytes) = resident_bytes() {
-            text.head(
-                "process_resident_memory_bytes",
-                "gauge",
-                "Memory of the server",
-            );
-            text.sample("process_resident_memory_bytes", "", bytes);
+        for (name, help, value) in self.gauges() {
+            text.head(name, "gauge", help);
+            text.sample(name, "", value);
         }
         text.0
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let view = self.engine.view();
+        let state = &view.state;
+        let deliveries = state.deliveries.values().filter(|it| !it.ended()).count();
+        let rollouts = state.rollouts.values().filter(|it| !it.ended()).count();
+        let incidents = state.incidents.values();
+        let open = incidents.filter(|it| it.resolved.is_none()).count();
+        let mut gauges = vec![
+            (
+                "barq_journal_writable",
+                "Whether the journal takes events",
+                u64::from(view.storage_error.is_none()),
+            ),
+            (
+                "barq_node_visible",
+                "Whether the node answers",
+                u64::from(view.data_plane_error.is_none()),
+            ),
+            (
+                "barq_deliveries_active",
+                "Deliveries that have not ended",
+                deliveries as u64,
+            ),
+            (
+                "barq_rollouts_active",
+                "Rollouts that have not ended",
+                rollouts as u64,
+            ),
+            (
+                "barq_incidents_open",
+                "Incidents that are not resolved",
+                open as u64,
+            ),
+        ];
+        let memory = resident_bytes();
+        gauges
+            .extend(memory.map(|it| ("process_resident_memory_bytes", "Memory of the server", it)));
+        gauges
     }
 }
 

@@ -1,9 +1,18 @@
 //! The API's documents: what others rely on (architecture section 8). Plain data, converted to by hand in `convert`.
 
-use barq_core::configuration::Role;
+mod incident;
+mod request;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub(super) use incident::{
+    BlastRadius, EndpointCount, FailedRequest, FollowUp, IncidentReport, ReportLine,
+};
+pub(super) use request::{
+    LockRequest, Message, Nothing, PromoteRequest, RetryRequest, RollbackRequest, TokenRequest,
+};
 
 /// The journey of one commit.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -418,20 +427,6 @@ pub(super) struct TokenLine {
     pub(super) revoked_at: Option<Timestamp>,
 }
 
-/// A token that shall be made.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TokenRequest {
-    /// Its name, unique.
-    pub(super) name: String,
-    /// `developer`, `operator`, `tech-lead`, `admin`.
-    #[schema(value_type = String)]
-    pub(super) role: Role,
-    /// Must be null: tokens end when they are revoked.
-    #[serde(default)]
-    pub(super) expires_at: Option<Timestamp>,
-}
-
 /// A new token.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct NewToken {
@@ -456,61 +451,6 @@ pub(super) struct Whoami {
     pub(super) role: String,
 }
 
-/// A word to go with a command.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Message {
-    /// Why.
-    #[serde(default)]
-    pub(super) message: Option<String>,
-}
-
-/// A command without anything to say.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
-
-/// The same commit again.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RetryRequest {
-    /// Whether a quarantined release may pass.
-    #[serde(default)]
-    pub(super) force: bool,
-}
-
-/// To the next step.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PromoteRequest {
-    /// Straight to 100 %.
-    #[serde(default)]
-    pub(super) full: bool,
-}
-
-/// Why an environment is locked.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LockRequest {
-    /// Shown to all who wait.
-    pub(super) message: String,
-}
-
-/// All traffic to an older revision.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RollbackRequest {
-    /// To which; null: in a canary to stable, at rest to what was stable before.
-    #[serde(default)]
-    pub(super) to: Option<String>,
-    /// Why.
-    #[serde(default)]
-    pub(super) reason: Option<String>,
-    /// Only says to what.
-    #[serde(default)]
-    pub(super) dry_run: bool,
-}
-
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Page<T> {
@@ -518,128 +458,4 @@ pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
     /// Where the next page begins; null on the last one.
     pub(super) next: Option<String>,
-}
-
-/// An incident's report.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct IncidentReport {
-    /// `<app>-incident-<n>`.
-    pub(super) id: String,
-    /// Where.
-    pub(super) service: String,
-    /// `open`, `resolved`.
-    pub(super) state: String,
-    /// In a few words.
-    pub(super) title: String,
-    /// What happened, in one sentence.
-    pub(super) summary: String,
-    /// Why.
-    pub(super) cause: String,
-    /// What was bad.
-    pub(super) revision: String,
-    /// What it was rolled out by.
-    pub(super) rollout: String,
-    /// Whose release.
-    pub(super) delivery: String,
-    /// When it began.
-    pub(super) opened_at: Timestamp,
-    /// When a later delivery succeeded there.
-    pub(super) closed_at: Option<Timestamp>,
-    /// That delivery.
-    pub(super) resolved_by: Option<String>,
-    /// By when the postmortem is due.
-    pub(super) postmortem_due: Option<Timestamp>,
-    /// From its first traffic to the deciding error; null where it never had traffic.
-    pub(super) detection_ms: Option<f64>,
-    /// What the traffic went back to.
-    pub(super) rolled_back_to: Option<String>,
-    /// From the deciding error (or the command) until the traffic had moved.
-    pub(super) rollback_ms: Option<f64>,
-    /// Whom and what it met; null where that is not known.
-    pub(super) blast_radius: Option<BlastRadius>,
-    /// Why it is not known.
-    pub(super) evidence_missing: Option<String>,
-    /// Where the branch pointed before the push.
-    pub(super) commits_after: Option<String>,
-    /// The commits of the push, newest first.
-    pub(super) commits: Vec<CommitLine>,
-    /// Requests by endpoint and status, errors first.
-    pub(super) endpoints: Vec<EndpointCount>,
-    /// Samples of failed requests, newest first.
-    pub(super) failures: Vec<FailedRequest>,
-    /// What happened, oldest first.
-    pub(super) timeline: Vec<ReportLine>,
-    /// What is to be done.
-    pub(super) follow_ups: Vec<FollowUp>,
-}
-
-/// Whom and what a bad revision met.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-pub(super) struct BlastRadius {
-    /// Requests that met it.
-    pub(super) requests: u64,
-    /// Errors among them.
-    pub(super) errors: u64,
-    /// Errors that stable answered in its place: nobody saw them.
-    pub(super) shielded: u64,
-    /// Different clients that met it.
-    pub(super) clients: u64,
-    /// Different clients that saw an error.
-    pub(super) clients_with_errors: u64,
-}
-
-/// Requests of one endpoint with one status.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct EndpointCount {
-    /// E.g. `GET`.
-    pub(super) method: String,
-    /// Templated.
-    pub(super) endpoint: String,
-    /// 0 where there was no response.
-    pub(super) status: u16,
-    /// How many.
-    pub(super) requests: u64,
-}
-
-/// One failed request.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct FailedRequest {
-    /// When it ended.
-    pub(super) at: Timestamp,
-    /// E.g. `GET`.
-    pub(super) method: String,
-    /// Without the query.
-    pub(super) path: String,
-    /// 0 where there was no response.
-    pub(super) status: u16,
-    /// Why there was none.
-    pub(super) failure: Option<String>,
-    /// How long it took.
-    pub(super) latency_ms: f64,
-    /// `x-request-id`.
-    pub(super) request_id: String,
-    /// Whether stable answered in its place.
-    pub(super) shielded: bool,
-    /// What the instance wrote with that id.
-    pub(super) log_lines: Vec<String>,
-}
-
-/// One line of a report's timeline.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct ReportLine {
-    /// When.
-    pub(super) at: Timestamp,
-    /// What.
-    pub(super) message: String,
-    /// Who did it, where it was somebody.
-    pub(super) actor: Option<String>,
-}
-
-/// Something to be done.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct FollowUp {
-    /// What.
-    pub(super) what: String,
-    /// By when; null: when ready.
-    pub(super) due_at: Option<Timestamp>,
 }

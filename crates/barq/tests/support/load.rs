@@ -15,10 +15,21 @@ const REQUEST_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Sample {
     /// When it was begun.
     pub(crate) at: Instant,
+    /// When it was answered, or was known not to be.
+    pub(crate) ended: Instant,
     /// The status; none: no answer.
     pub(crate) status: Option<u16>,
     /// Which revision the shop said it is, or the error.
     pub(crate) said: String,
+}
+
+/// Whether a request may go over the connection of an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connections {
+    /// As most clients do.
+    Kept,
+    /// One for each request.
+    New,
 }
 
 /// Load on a service until it is stopped.
@@ -29,12 +40,16 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(super) fn start(ingress: &str, service: &str) -> Self {
+    pub(super) fn start(ingress: &str, service: &str, connections: Connections) -> Self {
         let url = format!("http://{ingress}/items/7");
         let host = format!("{service}.localhost");
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(REQUEST_MAX)
+            .pool_max_idle_per_host(match connections {
+                Connections::Kept => usize::MAX,
+                Connections::New => 0,
+            })
             .build()
             .expect("a client");
         let samples = Arc::new(Mutex::new(Vec::new()));
@@ -102,11 +117,13 @@ async fn ask(request: reqwest::RequestBuilder) -> Sample {
     match answer.await {
         Ok((status, said)) => Sample {
             at,
+            ended: Instant::now(),
             status: Some(status),
             said,
         },
         Err(error) => Sample {
             at,
+            ended: Instant::now(),
             status: None,
             said: format!("{error:?}"),
         },

@@ -7,18 +7,22 @@
     reason = "each test binary uses a part of it"
 )]
 
+mod apart;
 mod load;
+mod processes;
 mod repository;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-pub(crate) use load::{Load, Sample};
+pub(crate) use load::{Connections, Load, Sample};
 pub(crate) use repository::{Repository, Settings};
 
 /// The longest that anything is waited for.
@@ -29,7 +33,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A running `barq up`, drained when dropped.
 pub(crate) struct Barq {
     directory: tempfile::TempDir,
+    /// `barq up`; `barq node` where the server is kept apart by the test.
     up: Child,
+    /// `barq server`, where it is not kept by `up`.
+    apart: Option<Mutex<Option<Child>>>,
     /// The server's URL.
     pub(crate) server: String,
     /// `ADDRESS:PORT` of users' requests.
@@ -44,17 +51,13 @@ impl Barq {
         std::fs::create_dir(directory.path().join("counts")).expect("a directory");
         let (up, listening) = up(directory.path(), "127.0.0.1:0", "127.0.0.1:0");
         let address = |name: &str| listening[name].as_str().expect("a URL").to_owned();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(120))
-            .build()
-            .expect("a client");
         let barq = Self {
             directory,
             up,
+            apart: None,
             server: address("server"),
             ingress: address("ingress").replace("http://", ""),
-            http,
+            http: api_client(),
         };
         barq.ready().await;
         barq
@@ -225,7 +228,12 @@ impl Barq {
 
     /// Requests to a service at a steady rate, whatever the answers.
     pub(crate) fn load(&self, service: &str) -> Load {
-        Load::start(&self.ingress, service)
+        Load::start(&self.ingress, service, Connections::Kept)
+    }
+
+    /// As [`Self::load`], each request over a connection of its own: none is sent into one that has died.
+    pub(crate) fn load_unpooled(&self, service: &str) -> Load {
+        Load::start(&self.ingress, service, Connections::New)
     }
 
     /// What the shop itself counted: (revision, path, status) of each request that reached it.
@@ -238,6 +246,20 @@ impl Barq {
                 Some((words.next()?, words.next()?, words.next().and_then(status)?))
             })
             .collect()
+    }
+
+    /// When each request reached the shop that a revision is, by the shop's own clock, oldest first.
+    pub(crate) fn arrivals(&self, revision: &str) -> Vec<Timestamp> {
+        let text = std::fs::read_to_string(self.count_file()).unwrap_or_default();
+        let mut arrivals: Vec<Timestamp> = text
+            .lines()
+            .filter(|line| line.split(' ').next() == Some(revision))
+            .filter_map(|line| {
+                Timestamp::from_microsecond(line.split(' ').nth(3)?.parse().ok()?).ok()
+            })
+            .collect();
+        arrivals.sort_unstable();
+        arrivals
     }
 
     /// Where the shop counts.
@@ -254,19 +276,32 @@ impl Barq {
 impl Drop for Barq {
     /// SIGTERM drains, so that no instance is left; what does not end is killed.
     fn drop(&mut self) {
-        if let Err(error) = kill_process(pid(self.up.id()), Signal::TERM) {
-            eprintln!("up has ended already: {error}");
+        if let Some(server) = &self.apart
+            && let Ok(mut server) = server.lock()
+            && let Some(mut server) = server.take()
+        {
+            end(&mut server);
         }
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if let Ok(Some(_)) = self.up.try_wait() {
-                return;
-            }
-            std::thread::sleep(LOOK_EVERY);
-        }
-        drop(self.up.kill());
-        drop(self.up.wait());
+        end(&mut self.up);
     }
+}
+
+fn end(process: &mut Child) {
+    if let Ok(Some(_)) = process.try_wait() {
+        return;
+    }
+    if let Err(error) = kill_process(pid(process.id()), Signal::TERM) {
+        eprintln!("it has ended already: {error}");
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Ok(Some(_)) = process.try_wait() {
+            return;
+        }
+        std::thread::park_timeout(LOOK_EVERY);
+    }
+    drop(process.kill());
+    drop(process.wait());
 }
 
 /// Looks until there is something to see.
@@ -281,12 +316,23 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
     }
 }
 
-fn up(directory: &Path, listen: &str, ingress: &str) -> (Child, Value) {
-    let log = std::fs::OpenOptions::new()
+fn api_client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(120))
+        .build()
+        .expect("a client")
+}
+
+fn log(directory: &Path) -> std::fs::File {
+    std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(directory.join("up.log"))
-        .expect("a log");
+        .expect("a log")
+}
+
+fn up(directory: &Path, listen: &str, ingress: &str) -> (Child, Value) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_barq"))
         .args(["up", "--json", "--listen", listen, "--ingress", ingress])
         .arg("--data")
@@ -294,7 +340,7 @@ fn up(directory: &Path, listen: &str, ingress: &str) -> (Child, Value) {
         .env_remove("DATABASE_URL")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(log)
+        .stderr(log(directory))
         .spawn()
         .expect("started");
     let stdout = child.stdout.take().expect("piped");

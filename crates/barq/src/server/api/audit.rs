@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use barq_engine::journal::{EventFilter, Head, Recorded, Sequence};
+use barq_engine::journal::{EventFilter, Head, Recorded};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -25,7 +25,7 @@ const HEADS_MAX: usize = 1000;
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditQuery {
     /// Those after this one: the `next` of the page before.
-    after: Option<Sequence>,
+    after: Option<u64>,
     /// Items of a page; 50, at most 500.
     limit: Option<usize>,
     /// Caused by this actor.

@@ -44,7 +44,7 @@ pub(super) struct EventsQuery {
     /// Of this service and the rollouts in it.
     service: Option<String>,
     /// Those after this one; without it (and without `Last-Event-ID`): from now on.
-    after: Option<Sequence>,
+    after: Option<u64>,
 }
 
 /// Events as they are recorded; `Last-Event-ID` takes up a stream that broke.

@@ -1,4 +1,4 @@
-//! Rollouts: taking the wheel.
+//! Rollouts: how one stands, and people taking the wheel: pause, resume, promote, abort.
 
 use axum::Json;
 use axum::extract::{Path, State};

@@ -1,4 +1,4 @@
-//! Deliveries, checks and rollouts.
+//! Deliveries, their checks and their rollouts, with the counts that the node has now.
 
 use barq_core::delivery::{self, CheckState, End, Phase};
 use barq_core::event::{CheckOutcome, Counts, RollbackCause};

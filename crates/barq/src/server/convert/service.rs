@@ -1,4 +1,4 @@
-//! Services and their revisions.
+//! Services and their revisions, with what the node sees of them now.
 
 use barq_core::rollout;
 use barq_core::service;

@@ -1,6 +1,6 @@
 //! The lines of a delivery: push, checks, image, gate, end.
 
-use barq_core::event::{CheckOutcome, DeliveryEvent};
+use barq_core::event::{CheckOutcome, DeliveryEvent, Push};
 use barq_core::identity::DeliveryId;
 use barq_core::report::one_line;
 
@@ -8,24 +8,7 @@ use super::{said, time};
 
 pub(super) fn tell(id: &DeliveryId, event: &DeliveryEvent) -> String {
     match event {
-        DeliveryEvent::Pushed(push) => {
-            let commit = &push.commit;
-            let more = match push.commits.len() {
-                0 | 1 => String::new(),
-                commits => format!(" (with {} more)", commits - 1),
-            };
-            let again = push
-                .retry_of
-                .as_ref()
-                .map_or_else(String::new, |of| format!(", {of} again"));
-            format!(
-                "{id}: {} by {} on {}{more}{again}: {}",
-                commit.hash.short(),
-                commit.author_name,
-                push.branch,
-                commit.subject
-            )
-        }
+        DeliveryEvent::Pushed(push) => pushed(id, push),
         DeliveryEvent::CheckStarted { check } => format!("check {check} runs"),
         DeliveryEvent::CheckFinished {
             check,
@@ -80,6 +63,25 @@ pub(super) fn tell(id: &DeliveryId, event: &DeliveryEvent) -> String {
             format!("rolled back: its traffic in {environment} was taken back")
         }
     }
+}
+
+fn pushed(id: &DeliveryId, push: &Push) -> String {
+    let commit = &push.commit;
+    let more = match push.commits.len() {
+        0 | 1 => String::new(),
+        commits => format!(" (with {} more)", commits - 1),
+    };
+    let again = push
+        .retry_of
+        .as_ref()
+        .map_or_else(String::new, |of| format!(", {of} again"));
+    format!(
+        "{id}: {} by {} on {}{more}{again}: {}",
+        commit.hash.short(),
+        commit.author_name,
+        push.branch,
+        commit.subject
+    )
 }
 
 /// How a check ended, in words.

@@ -1,6 +1,8 @@
 //! The lines of a rollout: deploy, smoke tests, steps, verification, and the way back.
 
-use barq_core::event::{Counts, DirectReason, Interruption, ProbeLine, RolloutEvent};
+use barq_core::event::{
+    Counts, DirectReason, Interruption, ProbeLine, RolloutEvent, RolloutStart, StepEntry,
+};
 use barq_core::identity::RolloutId;
 use barq_core::report::{because, milliseconds, one_line};
 
@@ -10,10 +12,7 @@ pub(super) fn tell(id: &RolloutId, event: &RolloutEvent) -> String {
 
 fn line(event: &RolloutEvent) -> String {
     match event {
-        RolloutEvent::Started(start) => match &start.stable {
-            Some(stable) => format!("{} is deployed at 0 %; {stable} serves", start.revision),
-            None => format!("{} is deployed at 0 %; nothing serves yet", start.revision),
-        },
+        RolloutEvent::Started(start) => started(start),
         RolloutEvent::Deployed { ready } => format!("{} ready", count(*ready)),
         RolloutEvent::SmokePassed { lines } => {
             format!("smoke tests passed ({} of {0})", lines.len())
@@ -31,15 +30,7 @@ fn line(event: &RolloutEvent) -> String {
                 count(*size)
             )
         }
-        RolloutEvent::StepEntered(entry) => {
-            let limit = entry
-                .max_errors
-                .map_or_else(String::new, |max| format!("; error {max} takes it back"));
-            format!(
-                "step {}: {} % of the traffic{limit}",
-                entry.step, entry.traffic
-            )
-        }
+        RolloutEvent::StepEntered(entry) => entered(entry),
         RolloutEvent::Progressed {
             held_ms, counts, ..
         } => format!("{}, held for {} s", counted(counts), held_ms / 1000),
@@ -81,6 +72,23 @@ fn line(event: &RolloutEvent) -> String {
             format!("{errors} errors after the rollout, more than the guard allows")
         }
     }
+}
+
+fn started(start: &RolloutStart) -> String {
+    match &start.stable {
+        Some(stable) => format!("{} is deployed at 0 %; {stable} serves", start.revision),
+        None => format!("{} is deployed at 0 %; nothing serves yet", start.revision),
+    }
+}
+
+fn entered(entry: &StepEntry) -> String {
+    let limit = entry
+        .max_errors
+        .map_or_else(String::new, |max| format!("; error {max} takes it back"));
+    format!(
+        "step {}: {} % of the traffic{limit}",
+        entry.step, entry.traffic
+    )
 }
 
 fn direct(reason: &DirectReason) -> String {
