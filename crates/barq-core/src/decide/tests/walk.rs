@@ -14,6 +14,7 @@ use crate::effect::{Effect, EffectKey, EffectTarget, Outcome, PlanRefusal};
 use crate::event::{Actor, CheckOutcome, Trip};
 use crate::observation::{CanaryState, Observation};
 use crate::service::Service;
+use crate::state::State;
 use crate::{delivery as deliveries, explain};
 
 /// Deliveries beyond this are not begun.
@@ -46,7 +47,7 @@ fn canary_beside_a_stable_revision() {
     let mut world = World::new();
     world.deliver(1, small());
     world.must(&lead(), push(2, small()));
-    world.to_gate(&delivery(2));
+    world.reach_gate(&delivery(2));
     walk("canary", world, 2, &small());
 }
 
@@ -225,6 +226,12 @@ fn commands(
             message: None,
         });
     }
+    of_service(world, steps);
+}
+
+/// Rollbacks and locks, and approvals by everybody.
+fn of_service(world: &World, steps: &mut Vec<Step>) {
+    let mut give = |command: Command| steps.push(Step::Give(lead(), command));
     let Some(held) = world.state.service(&service(PRODUCTION)) else {
         return;
     };
@@ -344,11 +351,11 @@ fn observations(world: &World, service: &Service) -> Vec<Observation> {
     };
     for state in [CanaryState::LeaseExpired, CanaryState::Suspended] {
         all.push(with(&|it| {
-            it.canary.iter_mut().for_each(|it| it.state = state)
+            it.canary.iter_mut().for_each(|it| it.state = state);
         }));
     }
     all.push(with(&|it| {
-        it.revisions.values_mut().for_each(|it| it.ready = 0)
+        it.revisions.values_mut().for_each(|it| it.ready = 0);
     }));
     all.push(with(&|it| {
         for seen in it.revisions.values_mut() {
@@ -450,6 +457,11 @@ fn fingerprint(world: &World) -> u64 {
         )
         .hash(&mut hasher);
     }
+    of_services(state, &mut hasher);
+    hasher.finish()
+}
+
+fn of_services(state: &State, mut hasher: &mut DefaultHasher) {
     for it in state.services.values() {
         let gates = (
             it.lock.is_some(),
@@ -483,7 +495,6 @@ fn fingerprint(world: &World) -> u64 {
         };
         (target, retry.failed.min(2)).hash(&mut hasher);
     }
-    hasher.finish()
 }
 
 /// Whoever has not ended can say what it waits for.

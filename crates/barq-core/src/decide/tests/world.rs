@@ -167,10 +167,6 @@ pub(super) fn commit(number: u64) -> Commit {
     }
 }
 
-pub(super) fn image(number: u64) -> ImageDigest {
-    format!("sha256:{number:064x}").parse().unwrap()
-}
-
 pub(super) fn push(number: u64, configuration: Configuration) -> Command {
     Command::Push(PushedRef {
         app: app(),
@@ -298,7 +294,8 @@ impl World {
         command: Command,
     ) -> Result<Vec<Recorded>, Rejection> {
         self.pass(SignedDuration::from_millis(1));
-        let events = self.decide(actor, command.clone())?;
+        let shown = command.clone();
+        let events = self.decide(actor, command)?;
         for recorded in &events {
             let json = serde_json::to_string(recorded).unwrap();
             let read: Recorded = serde_json::from_str(&json).unwrap();
@@ -306,13 +303,13 @@ impl World {
             let before = self.state.clone();
             state::apply(&mut self.state, &read);
             let found = invariant::check_step(&before, recorded, &self.state);
-            assert!(found.is_empty(), "{}", report(&found, &command, &events));
+            assert!(found.is_empty(), "{}", report(&found, &shown, &events));
         }
         let found = invariant::check(&self.state);
-        assert!(found.is_empty(), "{}", report(&found, &command, &events));
+        assert!(found.is_empty(), "{}", report(&found, &shown, &events));
         // What a decision allows it has done: nothing more follows from looking again.
         let again = self.decide(&Actor::barq(), Command::Wake).unwrap();
-        assert!(again.is_empty(), "a wake finds {again:?} after {command:?}");
+        assert!(again.is_empty(), "a wake finds {again:?} after {shown:?}");
         Ok(events)
     }
 
@@ -423,7 +420,7 @@ impl World {
                 _ => None,
             })
             .unwrap();
-        self.to_gate(&id);
+        self.reach_gate(&id);
         let approve = Command::Approve {
             delivery: id.clone(),
             message: None,
@@ -433,7 +430,7 @@ impl World {
         assert_eq!(self.state.delivery(&id).unwrap().state_name(), "succeeded");
     }
 
-    pub(super) fn to_gate(&mut self, id: &DeliveryId) {
+    pub(super) fn reach_gate(&mut self, id: &DeliveryId) {
         self.until(|state| state.delivery(id).unwrap().state_name() == "awaiting_approval");
     }
 
@@ -449,7 +446,7 @@ impl World {
     pub(super) fn canary(&mut self, number: u64, configuration: &Configuration) {
         self.must(&lead(), push(number, configuration.clone()));
         let id = delivery(number);
-        self.to_gate(&id);
+        self.reach_gate(&id);
         let approve = Command::Approve {
             delivery: id,
             message: None,
