@@ -23,7 +23,7 @@ use release::Releases;
 use server::Server;
 
 /// Steps with troubles.
-const TROUBLED_STEPS: u32 = 90;
+const TROUBLED_STEPS: u32 = 70;
 /// Steps after them until everything must have come to its end.
 const QUIET_STEPS_MAX: u32 = 3_000;
 /// The longest pause between two steps, in milliseconds.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use barq_core::command::Command;
 use barq_core::effect::{Effect, EffectKey, Outcome};
-use barq_core::event::{Actor, CheckOutcome, Evidence, ProbeLine, Recorded};
+use barq_core::event::{Actor, CheckOutcome, ProbeLine, Recorded};
 use barq_core::identity::ServiceId;
 use barq_core::invariant;
 use jiff::Timestamp;
@@ -246,12 +246,6 @@ impl World {
 
     /// What an effect does, and what comes of it; none: no answer.
     fn happen(&mut self, key: &EffectKey, effect: &Effect) -> Result<Option<Outcome>, Problem> {
-        let line = |passed: bool| ProbeLine {
-            what: "GET /".to_owned(),
-            passed,
-            detail: String::new(),
-            duration_ms: 1,
-        };
         Ok(Some(match effect {
             Effect::RunCheck { commit, check, .. } => {
                 let fails = self.releases.of_commit(commit.as_str()).check_fails;
@@ -297,6 +291,19 @@ impl World {
                 });
                 return Ok(configured);
             }
+            other => self.happen_to_traffic(other),
+        }))
+    }
+
+    /// What is asked of the running service; the rest has happened in `happen`.
+    fn happen_to_traffic(&mut self, effect: &Effect) -> Outcome {
+        let line = |passed: bool| ProbeLine {
+            what: "GET /".to_owned(),
+            passed,
+            detail: String::new(),
+            duration_ms: 1,
+        };
+        match effect {
             Effect::SmokeTest(test) => {
                 let fails = self
                     .node
@@ -322,10 +329,8 @@ impl World {
                     lines: vec![line(served.as_ref() == Some(revision))],
                 }
             }
-            Effect::GatherEvidence { .. } => {
-                Outcome::EvidenceGathered(Box::new(Evidence::default()))
-            }
-        }))
+            _ => Outcome::EvidenceGathered(Box::default()),
+        }
     }
 
     pub(super) fn take_outcomes(&mut self, troubled: bool) -> Result<(), Problem> {
