@@ -287,19 +287,7 @@ impl Services {
         state.configuration = Some(configuration.clone());
         state.durable = durable;
         self.publish(service, &state);
-        for (name, revision) in &state.revisions {
-            if !receivers.contains(name)
-                && Some(name) != state.control.canary().map(|canary| &canary.revision)
-            {
-                revision.wire.close();
-            }
-        }
-        let names: Vec<&String> = configuration
-            .revisions
-            .iter()
-            .map(|revision| &revision.name)
-            .collect();
-        state.revisions.retain(|name, _| names.contains(&name));
+        close_without_traffic(&mut state, &receivers, configuration);
         self.publish(service, &state);
         self.open_addresses(service, &mut state);
         state.count_served(self.now());
@@ -422,4 +410,25 @@ fn accepted(configuration: &ServiceConfiguration, switched: Duration, durable: b
         switched_us: u64::try_from(switched.as_micros()).unwrap_or(u64::MAX),
         durable,
     }
+}
+
+/// Revisions that the new plan gives nothing start no further request, and those that it does not name are forgotten.
+fn close_without_traffic(
+    state: &mut State,
+    receivers: &[String],
+    configuration: &ServiceConfiguration,
+) {
+    for (name, revision) in &state.revisions {
+        if !receivers.contains(name)
+            && Some(name) != state.control.canary().map(|canary| &canary.revision)
+        {
+            revision.wire.close();
+        }
+    }
+    let names: Vec<&String> = configuration
+        .revisions
+        .iter()
+        .map(|revision| &revision.name)
+        .collect();
+    state.revisions.retain(|name, _| names.contains(&name));
 }

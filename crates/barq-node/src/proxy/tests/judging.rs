@@ -42,8 +42,7 @@ async fn a_canary_that_always_fails_hurts_nobody_and_gets_nothing_after_the_trip
             seen.revisions["canary"].in_flight == 0
         })
         .await;
-    let at_the_end_of_flight = canary.count();
-    let before = stable.count();
+    let (at_the_end_of_flight, before) = (canary.count(), stable.count());
     while stable.count() < before + 2000 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
