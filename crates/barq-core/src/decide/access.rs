@@ -1,4 +1,4 @@
-//! Who may make and revoke tokens: admins.
+//! Who may make and revoke tokens: admins. Only the hash of a token is known here, never the token itself.
 
 use super::Draft;
 use crate::command::Rejection;
