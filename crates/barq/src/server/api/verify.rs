@@ -1,8 +1,12 @@
 //! Whether what runs is what was deployed, and is well: asked now, through the public ingress.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use barq_core::effect::{EffectKey, EffectTarget, Outcome};
+use barq_core::identity::RevisionName;
 use barq_core::service::{Revision, Service};
 use barq_engine::engine::View;
 use jiff::{SignedDuration, Timestamp};
@@ -14,8 +18,16 @@ use super::super::shapes::{Fact, Nothing, Verification};
 use super::super::{Server, Shared};
 use super::services::parse;
 
-/// How far counted traffic may be from desired, in percent points: requests are spread at random.
-const TRAFFIC_TOLERANCE_PERCENT: f64 = 10.0;
+/// How long traffic is counted: a longer past may be from before a change of the shares. The node is seen twice a second.
+const COUNT_FOR: Duration = Duration::from_millis(1500);
+/// Fewer requests say nothing of shares.
+const COUNT_REQUESTS_MIN: u64 = 20;
+/// How far counted traffic may be from desired, in percent points: what was in flight before still ends.
+const TRAFFIC_TOLERANCE_PERCENT: f64 = 5.0;
+/// Requests are spread at random, so this many standard deviations of a binomial share are allowed beside it.
+const TRAFFIC_DEVIATIONS: f64 = 4.0;
+/// How often the ingress is asked while it has two revisions.
+const CANARY_TRIES: usize = 10;
 /// p95 above this is slow: the alert policy of `flow.md` section 5.
 const LATENCY_P95_MAX_US: u64 = 1_000_000;
 /// Lines of an error in the last minutes.
@@ -44,13 +56,17 @@ pub(super) async fn verify(
 impl Server {
     async fn verify(&self, view: &View, service: &Service) -> Result<Verification, Problem> {
         let now = Timestamp::now();
+        let counted_until = tokio::time::Instant::now() + COUNT_FOR;
+        let before = requests(view, service);
         let revision = service.stable_revision();
         let mut checks = Vec::new();
         match revision {
             Some(revision) => {
                 checks.extend(self.probe(service, revision).await);
                 checks.extend(instances(view, service));
-                checks.extend(traffic(view, service));
+                tokio::time::sleep_until(counted_until).await;
+                let after = requests(&self.engine.view(), service);
+                checks.extend(traffic(service, &before, &after));
                 checks.push(latency(view, service, revision));
                 checks.push(self.recent_errors(service, revision, now).await);
             }
@@ -72,25 +88,35 @@ impl Server {
         })
     }
 
-    /// As a user would ask. A canary gets its share of these too, so the version is asked of the ingress's stable side
-    /// until it answers.
+    /// As a user would ask. During a canary some of the answers are the canary's: then it is asked until stable answers.
     async fn probe(&self, service: &Service, revision: &Revision) -> Vec<Fact> {
         let key = EffectKey {
             target: EffectTarget::Verify(revision.rollout.clone(), 0),
             attempt: 1,
         };
-        let outcome = self
-            .prober
-            .verify(&key, &service.id, &revision.name, &revision.health)
-            .await;
-        match outcome {
-            Ok(Outcome::VersionProbed { lines }) => lines
-                .into_iter()
-                .map(|line| fact(&line.what, Some(line.passed), &line.detail))
-                .collect(),
-            Ok(other) => vec![fact("health", None, &format!("unexpected: {other:?}"))],
-            Err(error) => vec![fact("health", Some(false), &error.to_string())],
+        let tries = if service.plan.traffic.len() > 1 {
+            CANARY_TRIES
+        } else {
+            1
+        };
+        let mut facts = Vec::new();
+        for _ in 0..tries {
+            let asked = self
+                .prober
+                .verify(&key, &service.id, &revision.name, &revision.health);
+            facts = match asked.await {
+                Ok(Outcome::VersionProbed { lines }) => lines
+                    .into_iter()
+                    .map(|line| fact(&line.what, Some(line.passed), &line.detail))
+                    .collect(),
+                Ok(other) => vec![fact("health", None, &format!("unexpected: {other:?}"))],
+                Err(error) => vec![fact("health", Some(false), &error.to_string())],
+            };
+            if facts.iter().all(|fact| fact.ok == Some(true)) {
+                break;
+            }
         }
+        facts
     }
 
     async fn recent_errors(&self, service: &Service, revision: &Revision, now: Timestamp) -> Fact {
@@ -134,36 +160,53 @@ fn instances(view: &View, service: &Service) -> Vec<Fact> {
         .collect()
 }
 
-fn traffic(view: &View, service: &Service) -> Vec<Fact> {
-    let details = view
-        .seen
-        .services
-        .get(&service.id)
-        .map(|seen| &seen.details);
-    service
-        .plan
-        .traffic
-        .iter()
-        .map(|share| {
-            let desired = f64::from(share.percent);
-            let counted = details
-                .and_then(|details| details.get(&share.revision))
-                .and_then(|detail| detail.counted_percent);
-            let name = format!("traffic of {}", share.revision);
-            match counted {
-                Some(counted) => fact(
-                    &name,
-                    Some((counted - desired).abs() <= TRAFFIC_TOLERANCE_PERCENT),
-                    &format!("{desired} % desired, {counted:.1} % counted in the last 10 s"),
-                ),
-                None => fact(
-                    &name,
-                    None,
-                    &format!("{desired} % desired; no requests in the last 10 s"),
-                ),
-            }
-        })
+/// Requests that each revision was routed, as seen now.
+fn requests(view: &View, service: &Service) -> BTreeMap<RevisionName, u64> {
+    let seen = view.seen.services.get(&service.id);
+    let details = seen.into_iter().flat_map(|seen| &seen.details);
+    details
+        .map(|(name, detail)| (name.clone(), detail.requests))
         .collect()
+}
+
+fn traffic(
+    service: &Service,
+    before: &BTreeMap<RevisionName, u64>,
+    after: &BTreeMap<RevisionName, u64>,
+) -> Vec<Fact> {
+    let of = |name: &RevisionName| {
+        let earlier = before.get(name).copied().unwrap_or(0);
+        after
+            .get(name)
+            .map_or(0, |later| later.saturating_sub(earlier))
+    };
+    let total: u64 = after.keys().map(of).sum();
+    let shares = service.plan.traffic.iter();
+    shares
+        .map(|share| traffic_of(&share.revision, share.percent, of(&share.revision), total))
+        .collect()
+}
+
+fn traffic_of(revision: &RevisionName, percent: u8, requests: u64, total: u64) -> Fact {
+    let name = format!("traffic of {revision}");
+    if total < COUNT_REQUESTS_MIN {
+        let detail = format!("{percent} % desired; only {total} requests while it was counted");
+        return fact(&name, None, &detail);
+    }
+    // Counts of a second or two: exact as floating point numbers.
+    let exact = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    let (desired, total) = (f64::from(percent) / 100.0, exact(total));
+    let counted = exact(requests) / total;
+    let deviation = (desired * (1.0 - desired) / total).sqrt();
+    let allowed = TRAFFIC_TOLERANCE_PERCENT / 100.0 + TRAFFIC_DEVIATIONS * deviation;
+    fact(
+        &name,
+        Some((counted - desired).abs() <= allowed),
+        &format!(
+            "{percent} % desired, {:.1} % counted ({requests} of {total} requests)",
+            counted * 100.0
+        ),
+    )
 }
 
 fn latency(view: &View, service: &Service, revision: &Revision) -> Fact {
@@ -192,3 +235,6 @@ fn fact(name: &str, ok: Option<bool>, detail: &str) -> Fact {
         detail: detail.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;
