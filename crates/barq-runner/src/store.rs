@@ -42,7 +42,7 @@ impl Store {
         Ok(self.root.join("runs").join(escape(key)?))
     }
 
-    /// A directory (not created) of one check: `work`, `cache`, `home`, `temporary`, `times`.
+    /// A directory (not created) of one check: `work`, `clone`, `cache`, `home`, `temporary`, `times`.
     pub(crate) fn of_check(&self, kind: &str, job: &Job) -> Result<PathBuf, RunnerError> {
         Ok(self
             .root

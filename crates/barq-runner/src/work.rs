@@ -18,6 +18,7 @@ pub(crate) struct Places {
     pub(crate) tree: PathBuf,
     pub(crate) home: PathBuf,
     pub(crate) temporary: PathBuf,
+    clones: PathBuf,
     kept: PathBuf,
     times: PathBuf,
 }
@@ -28,6 +29,7 @@ impl Places {
             tree: store.of_check("work", job)?,
             home: store.of_check("home", job)?,
             temporary: store.of_check("temporary", job)?,
+            clones: store.of_check("clone", job)?,
             kept: store.of_check("cache", job)?,
             times: store.of_check("times", job)?.with_added_extension("json"),
         })
@@ -41,6 +43,9 @@ impl Places {
 }
 
 /// Makes the work tree.
+///
+/// A git that outlives a killed server goes on writing where it was started: so each clone is made in a directory that
+/// nobody had before, and is moved to its stable path once it is whole.
 pub(crate) async fn prepare(
     settings: &RunnerSettings,
     job: &Job,
@@ -50,7 +55,10 @@ pub(crate) async fn prepare(
     blocking(move || {
         store::remove_tree(&fresh.tree)?;
         store::remove_tree(&fresh.temporary)?;
-        for directory in [&fresh.tree, &fresh.temporary, &fresh.home] {
+        if let Some(parent) = fresh.tree.parent() {
+            store::create_directory(parent, 0o711)?;
+        }
+        for directory in [&fresh.temporary, &fresh.home] {
             if let Some(parent) = directory.parent() {
                 store::create_directory(parent, 0o711)?;
             }
@@ -61,7 +69,9 @@ pub(crate) async fn prepare(
             .try_for_each(|directory| own(directory, owner))
     })
     .await?;
-    git::clone(&job.repository, &job.commit, &places.tree).await?;
+    let clone = new_clone(places)?;
+    git::clone(&job.repository, &job.commit, &clone).await?;
+    fs::rename(&clone, &places.tree).map_err(RunnerError::file("moving", &clone))?;
     let entries = git::entries(&places.tree).await?;
     let (job, places) = (job.clone(), places.clone());
     blocking(move || {
@@ -92,7 +102,25 @@ pub(crate) fn take_back(
 /// Removes what is left of a run; its caches have been taken back.
 pub(crate) fn remove(places: &Places) -> Result<(), RunnerError> {
     store::remove_tree(&places.tree)?;
+    remove_clones(places);
     store::remove_tree(&places.temporary)
+}
+
+/// An empty directory of a name that was never used.
+fn new_clone(places: &Places) -> Result<PathBuf, RunnerError> {
+    remove_clones(places);
+    store::create_directory(&places.clones, 0o700)?;
+    let since_1970_ns = jiff::Timestamp::now().as_nanosecond();
+    let clone = places.clones.join(since_1970_ns.to_string());
+    fs::create_dir(&clone).map_err(RunnerError::file("creating", &clone))?;
+    Ok(clone)
+}
+
+/// Removes clones that were never finished. One that a git still writes to stays until the next time: it is in nobody's way.
+fn remove_clones(places: &Places) {
+    if let Err(error) = store::remove_tree(&places.clones) {
+        tracing::debug!(%error, "a clone that was not finished is still there");
+    }
 }
 
 /// Runs something that waits for the disk where it keeps nobody waiting.

@@ -194,3 +194,44 @@ async fn a_crash_while_the_tree_is_made_loses_no_cache() {
     assert_eq!(runner.run(request).await.unwrap().outcome, Outcome::Passed);
     assert_eq!(texts(&runner, "second").await, ["done", "x", "x"]);
 }
+
+/// A git is no child of a shim: it outlives a killed server, and goes on writing. The next clone must not meet it.
+#[tokio::test]
+async fn a_git_that_outlives_the_server_spoils_no_later_clone() {
+    let place = Place::new();
+    let files: Vec<(String, String)> = (0..400_u32)
+        .map(|number| (format!("file-{number}"), format!("{number} ").repeat(2_000)))
+        .collect();
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    place.commit(&[("file", "so that there is a parent")]);
+    let commit = place.commit(&files);
+    let clones = place.root.join("data/runner/clone/app/test");
+    for (round, begun) in [".git", ".git/FETCH_HEAD", ".git/index.lock", "file-7"]
+        .iter()
+        .enumerate()
+    {
+        let run = "test $(ls file-* | wc -l) = 400 && git status --porcelain";
+        let request = place.check(&format!("key-{round}"), &commit, run);
+        let host = spawn_host(&place, &request);
+        until(|| {
+            let clones = fs::read_dir(&clones).into_iter().flatten().flatten();
+            clones
+                .into_iter()
+                .any(|clone| clone.path().join(begun).exists())
+                || place.tree("test").exists()
+        })
+        .await;
+        kill(host);
+        let runner = place.runner();
+        let key = request.key.clone();
+        assert_eq!(
+            runner.run(request).await.unwrap().outcome,
+            Outcome::Passed,
+            "{begun}"
+        );
+        assert_eq!(texts(&runner, &key).await, Vec::<String>::new(), "{begun}");
+    }
+}
