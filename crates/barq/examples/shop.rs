@@ -1,8 +1,9 @@
 //! A tiny shop, delivered by the end-to-end tests: what it does is said by the file `mode` beside it.
 //!
 //! `good`: 200. `bad`: 500 for everything but health. `half`: every second request fails. `unhealthy`: `/health/ready`
-//! says 503. `crash`: ends at once. It counts what it is asked into `$COUNT_FILE`, one line a request, so that a test knows
-//! what arrived from somebody else than barq. Standard library only: it starts in a millisecond.
+//! says 503. `crash`: ends at once. It counts what it is asked into `$COUNT_FILE`, one line a request (revision, path, status, time in
+//! microseconds), so that a test knows what arrived, and when, from somebody else than barq. Little more than the standard library: it starts in a
+//! millisecond.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -99,7 +100,9 @@ fn answer(shop: &Shop, path: &str, request_id: &str) -> std::io::Result<(u16, St
             let status = if fails { 500 } else { 200 };
             if let Some(mut count) = shop.count.as_ref() {
                 // One write of a short line to a file that is only appended to: whole, however many write.
-                count.write_all(format!("{} {path} {status}\n", shop.revision).as_bytes())?;
+                let now = jiff::Timestamp::now().as_microsecond();
+                let line = format!("{} {path} {status} {now}\n", shop.revision);
+                count.write_all(line.as_bytes())?;
             }
             if fails {
                 println!(
