@@ -10,6 +10,7 @@ use crate::event::{
 };
 use crate::identity::{IncidentId, RevisionName, RolloutId, ServiceId};
 use crate::incident;
+use crate::observation::CanaryState;
 use crate::rollout::{Phase, Rollout};
 use crate::service::Service;
 
@@ -209,7 +210,21 @@ impl Draft<'_> {
             return self.hear_late_trip(service, trip);
         };
         if !matches!(rollout.phase, Phase::RollingBack(_)) {
+            self.record_what_tripped(&rollout, trip);
             self.take_back(&rollout, RollbackCause::Tripped(trip.clone()), trip.at);
+        }
+    }
+
+    /// What was counted until the trip belongs to the rollout's story, as far as the data plane still tells it.
+    fn record_what_tripped(&mut self, rollout: &Rollout, trip: &crate::event::Trip) {
+        let tripped = self
+            .canary(rollout)
+            .filter(|canary| canary.state == CanaryState::Tripped);
+        if let Some(canary) = tripped
+            && rollout.step == trip.step
+        {
+            let held_ms = rollout.progress.held_ms;
+            self.record_progress(rollout, &canary, held_ms);
         }
     }
 

@@ -164,6 +164,10 @@ impl Draft<'_> {
     }
 
     fn advance_preparing(&mut self, rollout: &Rollout, step: u32) {
+        // A data plane that is not seen is no verdict on the canary that it serves; the lease ends that in time.
+        if rollout.moved && self.observed(&rollout.start.service).is_none() {
+            return;
+        }
         let seen = self.seen(rollout, &rollout.start.revision);
         if seen.ready >= rollout.size {
             if rollout.paused.is_some() {
@@ -221,7 +225,7 @@ impl Draft<'_> {
         }
     }
 
-    fn record_progress(&mut self, rollout: &Rollout, canary: &CanaryObservation, held_ms: u64) {
+    pub(super) fn record_progress(&mut self, rollout: &Rollout, canary: &CanaryObservation, held_ms: u64) {
         let generation = self
             .state
             .service(&rollout.start.service)
@@ -340,7 +344,7 @@ impl Draft<'_> {
             .unwrap_or_default()
     }
 
-    fn canary(&self, rollout: &Rollout) -> Option<CanaryObservation> {
+    pub(super) fn canary(&self, rollout: &Rollout) -> Option<CanaryObservation> {
         self.observed(&rollout.start.service)?.canary.clone()
     }
 

@@ -56,6 +56,8 @@ pub(super) struct Loop {
     seen: Arc<Seen>,
     data_plane_error: Option<String>,
     storage_error: Option<String>,
+    /// Everything that was due until then has been looked at.
+    decided_at: Timestamp,
     /// Since the journal could not be written: nothing new is begun before this.
     paused_until: Option<Instant>,
 }
@@ -80,6 +82,7 @@ impl Loop {
             seen: Arc::default(),
             data_plane_error: None,
             storage_error: None,
+            decided_at: Timestamp::now(),
             paused_until: None,
         }
     }
@@ -126,12 +129,14 @@ impl Loop {
     }
 
     fn wake_at(&self) -> Instant {
-        let now = Timestamp::now();
+        // What became due since the last decision is due at once: its negative pause becomes none.
         let pause = self
             .machine
-            .next_deadline(now)
-            .and_then(|at| Duration::try_from(at.duration_since(now)).ok())
-            .map_or(SLEEP_MAX, |pause| pause.min(SLEEP_MAX));
+            .next_deadline(self.decided_at)
+            .map(|at| at.duration_since(Timestamp::now()))
+            .map_or(SLEEP_MAX, |pause| {
+                Duration::try_from(pause).unwrap_or_default().min(SLEEP_MAX)
+            });
         let wake = Instant::now() + pause;
         self.paused_until.map_or(wake, |until| until.min(wake))
     }
@@ -232,9 +237,10 @@ impl Loop {
         command: Command,
         idempotency: Option<IdempotencyRecord>,
     ) -> Result<Vec<Recorded>, StepError> {
+        self.decided_at = Timestamp::now();
         let decided = self
             .machine
-            .decide(actor, command, Timestamp::now(), jitter())
+            .decide(actor, command, self.decided_at, jitter())
             .map_err(|rejection| StepError::Command(rejection.into()))?;
         if decided.is_empty() {
             return Ok(decided);
