@@ -69,8 +69,9 @@ pub async fn demo(context: &Context, arguments: &DemoArguments) -> Result<Exit, 
 
 /// Until somebody wants the end: everything that was started is ended then, too.
 async fn interrupted() -> Result<(), Failure> {
-    let failed =
-        |error: std::io::Error| Failure::failed("signals can't be heard").because(error.to_string());
+    let failed = |error: std::io::Error| {
+        Failure::failed("signals can't be heard").because(error.to_string())
+    };
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     tokio::select! {
         interrupt = tokio::signal::ctrl_c() => interrupt.map_err(failed),

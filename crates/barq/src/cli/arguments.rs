@@ -357,9 +357,6 @@ pub enum TokenCommand {
         /// What it may do
         #[arg(long, value_enum)]
         role: Role,
-        /// How long it is good for: 12h, 90d [default: until it is revoked]
-        #[arg(long, value_name = "DURATION")]
-        expires: Option<String>,
     },
     /// List the tokens, without the tokens themselves
     List,

@@ -471,15 +471,6 @@ pub struct TokenLine {
     pub role: String,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it ends.
-    #[serde(default)]
-    pub expires_at: Option<Timestamp>,
-    /// When it was last seen.
-    #[serde(default)]
-    pub last_used_at: Option<Timestamp>,
-    /// When it was taken back.
-    #[serde(default)]
-    pub revoked_at: Option<Timestamp>,
 }
 
 /// A new token.

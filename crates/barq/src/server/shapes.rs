@@ -419,12 +419,6 @@ pub(super) struct TokenLine {
     pub(super) role: String,
     /// When it was made.
     pub(super) created_at: Timestamp,
-    /// When it ends: tokens end when they are revoked.
-    pub(super) expires_at: Option<Timestamp>,
-    /// Not recorded.
-    pub(super) last_used_at: Option<Timestamp>,
-    /// Revoked tokens are in the audit log alone.
-    pub(super) revoked_at: Option<Timestamp>,
 }
 
 /// A new token.
@@ -438,8 +432,6 @@ pub(super) struct NewToken {
     pub(super) token: String,
     /// When it was made.
     pub(super) created_at: Timestamp,
-    /// When it ends.
-    pub(super) expires_at: Option<Timestamp>,
 }
 
 /// The one who asks.

@@ -37,14 +37,6 @@ pub(super) async fn create(
     order: Order,
 ) -> Result<Response, Problem> {
     let request: TokenRequest = order.body()?;
-    if request.expires_at.is_some() {
-        return Err(Problem::new(
-            http::StatusCode::UNPROCESSABLE_ENTITY,
-            "tokens do not expire by themselves",
-        )
-        .because("expires_at must be null")
-        .hint("revoke it when it is no longer needed"));
-    }
     server
         .answer(&order, server.create_token(&order, request))
         .await
@@ -74,9 +66,6 @@ pub(super) async fn list(
             name: name.clone(),
             role: token.role.to_string(),
             created_at: token.created_at,
-            expires_at: None,
-            last_used_at: None,
-            revoked_at: None,
         })
         .collect();
     let before = query.before.as_deref();
@@ -134,7 +123,6 @@ impl Server {
             role: request.role.to_string(),
             token,
             created_at,
-            expires_at: None,
         })
     }
 

@@ -1,7 +1,6 @@
 //! What commands bring with them. Fields that nobody knows are refused: a typing error must not be taken for a default.
 
 use barq_core::configuration::Role;
-use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -14,9 +13,6 @@ pub(in super::super) struct TokenRequest {
     /// `developer`, `operator`, `tech-lead`, `admin`.
     #[schema(value_type = String)]
     pub(in super::super) role: Role,
-    /// Must be null: tokens end when they are revoked.
-    #[serde(default)]
-    pub(in super::super) expires_at: Option<Timestamp>,
 }
 
 /// A word to go with a command.
