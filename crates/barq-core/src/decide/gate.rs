@@ -142,7 +142,7 @@ impl Draft<'_> {
         delivery: &Delivery,
         entry: &Entry<'_>,
     ) -> Option<(ApprovalRule, Vec<String>)> {
-        let (rule, mut reasons) = rule_in_force(entry)?;
+        let (rule, mut reasons) = self.rule_in_force(entry)?;
         let given = delivery
             .approval
             .as_ref()
@@ -155,6 +155,56 @@ impl Draft<'_> {
             return Some((rule, reasons));
         }
         None
+    }
+
+    /// The approval that an entry needs. A commit can't loosen its own gate: where it weakens the rules of what serves
+    /// now, the stricter rule of both holds.
+    fn rule_in_force(&self, entry: &Entry<'_>) -> Option<(ApprovalRule, Vec<String>)> {
+        let pushed = entry.environment.approval.clone();
+        let Some((rules, branch)) = &entry.service.rules else {
+            return pushed.map(|rule| (rule, Vec::new()));
+        };
+        let in_force = loosening::Rules {
+            branch,
+            environment: rules,
+        };
+        let offered = loosening::Rules {
+            branch: &entry.configuration.branch,
+            environment: entry.environment,
+        };
+        let mut loosened: Vec<String> = loosening::compare(in_force, offered)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        loosened.extend(self.skipped_environments(entry));
+        if loosened.is_empty() {
+            return pushed.map(|rule| (rule, Vec::new()));
+        }
+        let reasons = loosened
+            .iter()
+            .map(|loosening| format!("this commit loosens the rules in force: {loosening}"))
+            .collect();
+        stricter(pushed, rules.approval.as_ref()).map(|rule| (rule, reasons))
+    }
+
+    /// Environments that what serves now had to pass before this one, and that the commit no longer has.
+    fn skipped_environments(&self, entry: &Entry<'_>) -> Vec<String> {
+        let serving = entry
+            .service
+            .stable_revision()
+            .and_then(|revision| self.state.delivery(&revision.rollout.delivery))
+            .and_then(Delivery::configuration);
+        let before = serving.into_iter().flat_map(|configuration| {
+            configuration
+                .environments
+                .iter()
+                .map(|environment| &environment.name)
+                .take_while(|name| **name != entry.environment.name)
+        });
+        before
+            .filter(|name| entry.configuration.environment(name).is_none())
+            .map(|name| format!("environments.{name} is removed"))
+            .collect()
     }
 
     fn let_in(&mut self, delivery: &Delivery, entry: &Entry<'_>) {
@@ -256,42 +306,17 @@ impl Draft<'_> {
     }
 }
 
-/// The approval that an entry needs. A commit can't loosen its own gate: where it weakens the rules of what serves now,
-/// the stricter rule of both holds.
-fn rule_in_force(entry: &Entry<'_>) -> Option<(ApprovalRule, Vec<String>)> {
-    let pushed = entry.environment.approval.clone();
-    let Some((rules, branch)) = &entry.service.rules else {
-        return pushed.map(|rule| (rule, Vec::new()));
-    };
-    let in_force = loosening::Rules {
-        branch,
-        environment: rules,
-    };
-    let loosened = loosening::compare(
-        in_force,
-        loosening::Rules {
-            branch: &entry.configuration.branch,
-            environment: entry.environment,
-        },
-    );
-    if loosened.is_empty() {
-        return pushed.map(|rule| (rule, Vec::new()));
-    }
-    let reasons = loosened
-        .iter()
-        .map(|loosening| format!("this commit loosens the rules in force: {loosening}"))
-        .collect();
-    let rule = match (pushed, &rules.approval) {
-        (Some(pushed), Some(before)) => ApprovalRule {
+/// The stricter of two rules in each respect; none where neither asks for an approval.
+fn stricter(pushed: Option<ApprovalRule>, before: Option<&ApprovalRule>) -> Option<ApprovalRule> {
+    match (pushed, before) {
+        (Some(pushed), Some(before)) => Some(ApprovalRule {
             role: pushed.role.max(before.role),
             expires: pushed.expires.min(before.expires),
             separate_approver: pushed.separate_approver || before.separate_approver,
-        },
-        (None, Some(before)) => before.clone(),
-        (Some(pushed), None) => pushed,
-        (None, None) => return None,
-    };
-    Some((rule, reasons))
+        }),
+        (None, before) => before.cloned(),
+        (pushed, None) => pushed,
+    }
 }
 
 /// Why an approval no longer holds: it was given for something else, or before a rollback.

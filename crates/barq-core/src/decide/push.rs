@@ -90,17 +90,36 @@ impl Draft<'_> {
                  to start another service push to another app"
             ));
         }
-        let owner = self
+        let other = self
             .state
             .apps
             .iter()
-            .find(|(other, it)| *other != app && it.service.as_ref() == Some(name));
-        if let Some((owner, _)) = owner {
+            .find(|(other, it)| *other != app && it.service.as_ref() == Some(name))
+            .map(|(other, _)| other)
+            .or_else(|| self.serves_as_one_of(app, &configuration));
+        if let Some(other) = other {
             return Err(format!(
-                "service = \"{name}\" in barq.toml: the name belongs to the app {owner}; choose another one"
+                "service = \"{name}\" in barq.toml: the name belongs to the app {other}; choose another one"
             ));
         }
         Ok(configuration)
+    }
+
+    /// Another app whose services have one of the names that this configuration makes: both parts of a name may hold
+    /// dashes, so that `a-b` in `c` and `a` in `b-c` are the same.
+    fn serves_as_one_of(&self, app: &AppName, configuration: &Configuration) -> Option<&AppName> {
+        let names: Vec<String> = configuration
+            .environments
+            .iter()
+            .map(|environment| configuration.service_in(&environment.name))
+            .collect();
+        self.state
+            .services
+            .values()
+            .filter(|service| names.iter().any(|name| name == service.id.as_str()))
+            .flat_map(|service| service.revisions.values())
+            .map(|revision| &revision.rollout.delivery.app)
+            .find(|owner| *owner != app)
     }
 
     /// The same commit as a new delivery.
