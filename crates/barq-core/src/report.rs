@@ -59,9 +59,9 @@ pub struct Report {
     pub resolved: Option<(DeliveryId, Timestamp)>,
     /// What happened, oldest first.
     pub timeline: Vec<Line>,
-    /// Where the branch pointed before the push.
+    /// The commit that served before.
     pub commits_after: Option<CommitHash>,
-    /// The commits of the push, newest first.
+    /// The commits that came with the rollout, newest first.
     pub commits: Vec<Commit>,
     /// Whom and what it met; `Err` says why that is not known.
     pub blast_radius: Result<BlastRadius, String>,
@@ -149,8 +149,8 @@ impl Report {
             opened_at: incident.opened_at,
             resolved: incident.resolved.clone(),
             timeline: timeline(sources),
-            commits_after: delivery.push.before.clone(),
-            commits: delivery.push.commits.clone(),
+            commits_after: rollout.start.since.clone(),
+            commits: rollout.start.commits.clone(),
             blast_radius,
             endpoints,
             failures: seen.failures,

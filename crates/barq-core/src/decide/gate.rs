@@ -6,10 +6,13 @@ use super::Draft;
 use crate::command::Rejection;
 use crate::configuration::{Approval as ApprovalRule, Configuration, Environment, Role, loosening};
 use crate::delivery::{Approval, Delivery, Gate, Phase};
-use crate::event::{ApprovalBinding, DeliveryEvent, Event, RolloutEvent, RolloutStart};
+use crate::event::{ApprovalBinding, Commit, DeliveryEvent, Event, RolloutEvent, RolloutStart};
 use crate::identity::{DeliveryId, RolloutId, ServiceId};
-use crate::service::{Service, canary_size};
+use crate::service::{Revision, Service, canary_size};
 use crate::state::delivery_is_taken_back;
+
+/// Commits that a rollout tells of.
+const COMMITS_MAX: usize = 200;
 
 /// What an entry needs.
 struct Entry<'a> {
@@ -110,6 +113,7 @@ impl Draft<'_> {
             .values()
             .filter(|other| other.id.app == delivery.id.app)
             .filter(|other| other.id.number > delivery.id.number)
+            .filter(|other| other.push.forced || self.quarantined(other).is_none())
             .filter(|other| match &other.phase {
                 Phase::Entering { environment } => *environment == entry.environment.name,
                 Phase::AwaitingApproval(gate) => gate.environment == entry.environment.name,
@@ -122,18 +126,46 @@ impl Draft<'_> {
         if let Some(number) = waiting {
             return Some(newer(number));
         }
-        let release = (
-            entry.binding.image.clone(),
-            entry.binding.configuration.clone(),
-        );
-        let by = entry.service.quarantine.get(&release)?;
-        (!delivery.push.forced).then(|| DeliveryEvent::Failed {
-            reason: format!(
+        let reason = self
+            .quarantined(delivery)
+            .filter(|_| !delivery.push.forced)?;
+        Some(DeliveryEvent::Failed { reason })
+    }
+
+    /// Why a release may not come back, where it was rolled back in any environment that it is on its way to: staging is
+    /// not given what production would refuse.
+    pub(super) fn quarantined(&self, delivery: &Delivery) -> Option<String> {
+        let configuration = delivery.configuration()?;
+        let image = delivery.image.as_ref()?;
+        configuration.environments.iter().find_map(|environment| {
+            let id: ServiceId = configuration.service_in(&environment.name).parse().ok()?;
+            let digest = configuration_digest(configuration, &environment.name);
+            let quarantine = &self.state.service(&id)?.quarantine;
+            let by = quarantine.get(&(image.clone(), digest))?;
+            Some(format!(
                 "this release is quarantined in {}: {by} was rolled back; push a fix, or deploy it again with \
                  `barq retry {} --force`",
-                entry.environment.name, delivery.id
-            ),
+                environment.name, delivery.id
+            ))
         })
+    }
+
+    /// What comes with a rollout: the commits of every push since the one that serves, newest first, each once.
+    fn commits_since(&self, stable: Option<&Revision>, delivery: &Delivery) -> Vec<Commit> {
+        let serves = stable.map_or(0, |revision| revision.rollout.delivery.number);
+        let pushes = self.state.deliveries.values().rev().filter(|other| {
+            other.id.app == delivery.id.app
+                && other.push.delivered
+                && (serves + 1..=delivery.id.number).contains(&other.id.number)
+        });
+        let mut commits: Vec<Commit> = Vec::new();
+        for commit in pushes.flat_map(|other| &other.push.commits) {
+            let known = commits.iter().any(|it| it.hash == commit.hash);
+            if !known && commits.len() < COMMITS_MAX {
+                commits.push(commit.clone());
+            }
+        }
+        commits
     }
 
     /// The approval that is needed and not there, and why.
@@ -228,6 +260,10 @@ impl Draft<'_> {
             configuration: entry.binding.configuration.clone(),
             branch: entry.configuration.branch.clone(),
             stable: service.stable.clone(),
+            commits: self.commits_since(service.stable_revision(), delivery),
+            since: service
+                .stable_revision()
+                .map(|revision| revision.commit.clone()),
             size: canary_size(whole, first, bounds.min, bounds.max),
         };
         let id = RolloutId {

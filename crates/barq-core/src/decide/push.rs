@@ -137,6 +137,12 @@ impl Draft<'_> {
                 why: format!("it has not ended; cancel it first (barq cancel {id})"),
             });
         }
+        if let (false, Some(why)) = (force, self.quarantined(delivery)) {
+            return Err(Rejection::Conflict {
+                what: format!("{id} can't be retried"),
+                why,
+            });
+        }
         let mut push = delivery.push.clone();
         push.retry_of = Some(id.clone());
         push.forced = force;

@@ -100,6 +100,7 @@ impl Draft<'_> {
             let target = self.target(&service, to)?;
             self.roll_back_at_rest(&service, &rollout, &target, cause);
         } else {
+            self.record_held(&rollout);
             let now = self.now();
             self.take_back(&rollout, cause, now);
         }

@@ -225,7 +225,12 @@ impl Draft<'_> {
         }
     }
 
-    pub(super) fn record_progress(&mut self, rollout: &Rollout, canary: &CanaryObservation, held_ms: u64) {
+    pub(super) fn record_progress(
+        &mut self,
+        rollout: &Rollout,
+        canary: &CanaryObservation,
+        held_ms: u64,
+    ) {
         let generation = self
             .state
             .service(&rollout.start.service)

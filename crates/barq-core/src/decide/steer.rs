@@ -64,6 +64,7 @@ impl Draft<'_> {
 
     fn abort_rollout(&mut self, rollout: &Rollout, message: Option<String>) {
         if rollout.moved {
+            self.record_held(rollout);
             let now = self.now();
             self.take_back(rollout, RollbackCause::Aborted { message }, now);
         } else {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::delivery::Commit;
 use super::service::Trip;
 use crate::configuration::{Environment, Health, Smoke};
 use crate::identity::{CommitHash, ImageDigest, RevisionName, ServiceId};
@@ -30,6 +31,12 @@ pub struct RolloutStart {
     pub branch: String,
     /// What serves now.
     pub stable: Option<RevisionName>,
+    /// What comes with it: the commits since the one that serves, newest first, capped.
+    #[serde(default)]
+    pub commits: Vec<Commit>,
+    /// The commit that serves.
+    #[serde(default)]
+    pub since: Option<CommitHash>,
     /// How many instances the new revision is deployed with.
     pub size: u32,
 }

@@ -105,6 +105,8 @@ fn start() -> RolloutStart {
         configuration: "digest".to_owned(),
         branch: "main".to_owned(),
         stable: Some("fleet-production-00002".parse().expect("a name")),
+        commits: vec![commit()],
+        since: Some("0".repeat(40).parse().expect("a hash")),
         size: 1,
     }
 }

@@ -59,3 +59,48 @@ fn two_apps_do_not_make_the_same_service() {
     let failure = ended.failure().unwrap();
     assert!(failure.contains("belongs to the app"), "{failure}");
 }
+
+#[test]
+fn what_production_took_back_disturbs_nobody_when_it_comes_again() {
+    let mut world = World::holding(&whole());
+    let back = crate::command::Command::RollBack {
+        service: service(PRODUCTION),
+        to: None,
+        message: None,
+    };
+    world.must(&lead(), back);
+    world.until(|state| state.delivery(&delivery(2)).unwrap().ended());
+    // A fix waits at the gate while somebody tries the bad commit again.
+    world.must(&lead(), push(3, whole()));
+    world.reach_gate(&delivery(3));
+    let retry = |force| crate::command::Command::Retry {
+        delivery: delivery(2),
+        force,
+    };
+    let refused = world.decide(&lead(), retry(false)).unwrap_err().to_string();
+    assert!(refused.contains("quarantined in production"), "{refused}");
+    // The same release by another push: built again, it goes nowhere, not even to staging.
+    world.must(&lead(), push(2, whole()));
+    world.until(|state| state.delivery(&delivery(4)).unwrap().ended());
+    let again = world.state.delivery(&delivery(4)).unwrap();
+    assert!(
+        again.failure().unwrap().contains("quarantined"),
+        "{again:?}"
+    );
+    assert_eq!(again.entered, Vec::<String>::new());
+    let fix = world.state.delivery(&delivery(3)).unwrap();
+    assert_eq!(fix.state_name(), "awaiting_approval");
+}
+
+#[test]
+fn a_rollout_tells_of_all_commits_since_the_one_that_serves() {
+    let mut world = World::new();
+    world.deliver(1, whole());
+    world.must(&lead(), push(2, whole()));
+    world.reach_gate(&delivery(2));
+    world.canary(3, &whole());
+    let start = &world.state.rollout(&rollout(3, PRODUCTION)).unwrap().start;
+    let hashes: Vec<_> = start.commits.iter().map(|it| it.hash.clone()).collect();
+    assert_eq!(hashes, [commit(3).hash, commit(2).hash]);
+    assert_eq!(start.since, Some(commit(1).hash));
+}
