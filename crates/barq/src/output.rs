@@ -194,6 +194,13 @@ impl Output {
         }
     }
 
+    /// Something that is good to know about a result, beside it: on standard error. Silent with `--quiet`.
+    pub fn aside(self, text: &str) {
+        if !self.quiet {
+            error_line(text);
+        }
+    }
+
     /// Something that is wrong but does not end the command.
     pub fn warn(self, text: &str) {
         let style = Style::new().fg_color(Some(AnsiColor::Yellow.into()));

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::client::types::{Check, Delivery, Rollout, TimelineEntry, Waiting};
-use crate::output::text::{clock, duration_ms, mark, relative, short, state, strong};
+use crate::output::text::{clock, count, duration_ms, mark, relative, short, state, strong};
 
 /// The delivery with its checks and rollouts, without its timeline.
 pub(super) fn summary(delivery: &Delivery, now: Timestamp) -> String {
@@ -73,13 +73,13 @@ pub(super) fn rollout_lines(rollout: &Rollout) -> Vec<String> {
         .steps
         .map_or_else(String::new, |steps| format!("/{steps}"));
     let mut lines = vec![format!(
-        "  {}  {}  step {}{steps}, {} % of traffic, {} requests, {} errors{limit}",
+        "  {}  {}  step {}{steps}, {} % of traffic, {}, {}{limit}",
         rollout.id,
         state(&rollout.state),
         rollout.step,
         rollout.traffic,
-        rollout.requests,
-        rollout.errors,
+        count(rollout.requests, "request"),
+        count(rollout.errors, "error"),
     )];
     if let Some(rollback) = &rollout.rollback {
         let shifted = rollback.shifted_ms.map_or_else(String::new, |shifted| {

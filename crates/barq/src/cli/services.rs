@@ -38,7 +38,11 @@ pub(super) fn render_revisions(service: &Service, now: Timestamp) -> String {
         .revisions
         .iter()
         .map(|revision| revision_row(service, revision, now));
-    table::render(&head, rows)
+    let table = table::render(&head, rows);
+    match &service.lock {
+        Some(lock) => format!("{table}\nlocked by {}: {}", lock.by, lock.message),
+        None => table,
+    }
 }
 
 fn revision_row(service: &Service, revision: &Revision, now: Timestamp) -> Vec<String> {

@@ -5,14 +5,16 @@ use jiff::Timestamp;
 use super::Context;
 use super::delivery_text::{first_line, story_line, summary, waiting_line};
 use crate::client::Client;
-use crate::client::types::{Delivery, Service};
-use crate::output::text::{relative, short};
+use crate::client::types::{Delivery, Service, Waiting};
+use crate::output::text::{relative, short, shorten};
 use crate::output::{Exit, Failure, table};
 
 /// Deliveries that the overview shows.
 const DELIVERIES_SHOWN: usize = 10;
 /// Services that the overview shows.
 const SERVICES_SHOWN: usize = 50;
+/// Characters of a waiting message that a row shows.
+const WAITING_CHARACTERS_MAX: usize = 72;
 /// Lines of a failed check's output that are shown.
 const OUTPUT_LINES_SHOWN: u32 = 20;
 
@@ -142,7 +144,7 @@ fn service_row(service: &Service) -> Vec<String> {
 
 fn delivery_row(delivery: &Delivery, now: Timestamp) -> Vec<String> {
     let what = match &delivery.waiting {
-        Some(waiting) => waiting_line(waiting, now),
+        Some(waiting) => waiting_line(&shortened(waiting), now),
         None => first_line(&delivery.message).to_owned(),
     };
     vec![
@@ -152,6 +154,14 @@ fn delivery_row(delivery: &Delivery, now: Timestamp) -> Vec<String> {
         relative(delivery.created_at, now),
         what,
     ]
+}
+
+/// As much of why it waits as a row has room for; `barq status DELIVERY` says all of it.
+fn shortened(waiting: &Waiting) -> Waiting {
+    Waiting {
+        message: shorten(first_line(&waiting.message), WAITING_CHARACTERS_MAX),
+        ..waiting.clone()
+    }
 }
 
 /// A revision's number: the end of its name.

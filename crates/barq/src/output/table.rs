@@ -1,17 +1,32 @@
-//! Tables of 80 columns, without lines: they are read by people, and cut by tools.
+//! Tables without lines: they are read by people, and cut by tools.
+//!
+//! On a terminal the last column, which is prose, is wrapped at its words; names before it stay whole, also where the
+//! line becomes too long for it. Elsewhere a row is a line.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use std::io::IsTerminal as _;
 
-/// The width where there is no terminal to ask.
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
+
+/// The width that is kept to on a terminal.
 const COLUMNS: u16 = 80;
+/// The last column has at least so much room, however long the names before it are.
+const PROSE_COLUMNS_MIN: u16 = 30;
 
-/// A table with a head.
+/// A table with a head, as standard output needs it.
 pub fn render(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let columns = std::io::stdout().is_terminal().then_some(COLUMNS);
+    lay_out(head, rows, columns)
+}
+
+/// A table with a head; of so many columns where it must be wrapped.
+pub fn lay_out(
+    head: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    columns: Option<u16>,
+) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(COLUMNS)
         .set_header(head.iter().map(|title| title.to_uppercase()));
     for row in rows {
         table.add_row(row);
@@ -19,10 +34,29 @@ pub fn render(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Str
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
+    match columns {
+        Some(columns) => wrap(&mut table, columns),
+        None => {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+    }
     // Padding at the line's end is of no use to anybody.
     let lines: Vec<String> = table
         .lines()
         .map(|line| line.trim_end().to_owned())
         .collect();
     lines.join("\n")
+}
+
+fn wrap(table: &mut Table, columns: u16) {
+    table
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(columns);
+    let last = table.column_count().saturating_sub(1);
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_constraint(match place < last {
+            true => ColumnConstraint::ContentWidth,
+            false => ColumnConstraint::LowerBoundary(Width::Fixed(PROSE_COLUMNS_MIN)),
+        });
+    }
 }

@@ -34,12 +34,44 @@ fn tables_fit_and_have_no_trailing_blanks() {
         vec!["a".to_owned(), "short".to_owned()],
         vec!["b".to_owned(), "long ".repeat(40)],
     ];
-    let table = table::render(&["id", "message"], rows);
+    let table = table::lay_out(&["id", "message"], rows.clone(), Some(80));
     assert!(table.starts_with("ID  MESSAGE"), "{table}");
     for line in table.lines() {
         assert!(line.chars().count() <= 80, "{line}");
         assert_eq!(line, line.trim_end());
     }
+    let unwrapped = table::lay_out(&["id", "message"], rows, None);
+    assert_eq!(unwrapped.lines().count(), 3, "{unwrapped}");
+}
+
+#[test]
+fn names_in_tables_stay_whole() {
+    let name = |letter: &str| format!("{}-production-00012", letter.repeat(40));
+    let row = vec![name("a"), name("b"), "a few words ".repeat(9)];
+    for columns in [None, Some(80), Some(10)] {
+        let table = table::lay_out(&["from", "to", "why"], [row.clone()], columns);
+        assert!(table.contains(&name("a")), "{table}");
+        assert!(table.contains(&name("b")), "{table}");
+    }
+}
+
+#[test]
+fn what_is_long_is_shortened_at_a_word() {
+    for (text, expected) in [
+        ("as it is", "as it is"),
+        ("exactly 12 c", "exactly 12 c"),
+        ("more than twelve", "more than…"),
+        ("Donaudampfschiff", "Donaudampfs…"),
+    ] {
+        assert_eq!(text::shorten(text, 12), expected);
+    }
+}
+
+#[test]
+fn counts_agree_with_their_noun() {
+    assert_eq!(text::count(1, "error"), "1 error");
+    assert_eq!(text::count(0, "error"), "0 errors");
+    assert_eq!(text::count(12, "request"), "12 requests");
 }
 
 #[test]

@@ -17,6 +17,27 @@ pub fn short(hash: &str) -> &str {
     digits.get(..SHORT_HASH).unwrap_or(digits)
 }
 
+/// At most so many characters: the words that fit, and `…` for the rest.
+pub fn shorten(text: &str, characters_max: usize) -> String {
+    if text.chars().count() <= characters_max {
+        return text.to_owned();
+    }
+    let room = characters_max.saturating_sub(1);
+    let kept: String = text.chars().take(room).collect();
+    let whole_words = kept
+        .rsplit_once(' ')
+        .map_or(kept.as_str(), |(words, _)| words);
+    format!("{}…", whole_words.trim_end_matches([' ', ',', ';', ':']))
+}
+
+/// So many of something: `1 error`, `2 errors`.
+pub fn count(number: u64, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
 /// A time as people say it: `2026-03-01 12:30:05Z`.
 pub fn time(at: Timestamp) -> String {
     let at = at.round(Unit::Second).unwrap_or(at);

@@ -13,6 +13,7 @@ use barq_core::report::{incident_cause, milliseconds, one_line};
 use jiff::Timestamp;
 
 use super::shapes::TimelineEntry;
+use crate::output::text;
 
 pub(super) use delivery::check_outcome;
 
@@ -119,8 +120,10 @@ fn incident(event: &IncidentEvent) -> String {
             revision, cause, ..
         } => format!("opened for {revision}: {}", incident_cause(cause)),
         IncidentEvent::EvidenceGathered(evidence) => format!(
-            "{} requests met it, {} were errors, {} of those were answered by stable",
-            evidence.requests, evidence.errors, evidence.shielded
+            "{} met it, with {}, {} of which answered by stable",
+            text::count(evidence.requests, "request"),
+            text::count(evidence.errors, "error"),
+            evidence.shielded
         ),
         IncidentEvent::EvidenceMissing { reason } => {
             format!("the node could not say what it saw: {}", one_line(reason))

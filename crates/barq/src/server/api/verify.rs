@@ -17,6 +17,7 @@ use super::super::problem::Problem;
 use super::super::shapes::{Fact, Nothing, Verification};
 use super::super::{Server, Shared};
 use super::services::parse;
+use crate::output::text;
 
 /// How long traffic is counted: a longer past may be from before a change of the shares. The node is seen twice a second.
 const COUNT_FOR: Duration = Duration::from_millis(1500);
@@ -134,7 +135,10 @@ impl Server {
             Ok(lines) => fact(
                 "recent errors",
                 None,
-                &format!("{lines} errors in the log of the last {RECENT_MINUTES} min"),
+                &format!(
+                    "{} in the log of the last {RECENT_MINUTES} min",
+                    text::count(lines as u64, "error")
+                ),
             ),
             Err(_) => fact("recent errors", None, "the node's log can't be read"),
         }

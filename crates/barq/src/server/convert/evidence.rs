@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::super::access::hexadecimal;
 use super::super::shapes::{Evidence, Fact};
 use super::super::story;
+use crate::output::text;
 
 /// What is to be reviewed, but for the commits, which git knows; none where the delivery is not, and never was, at a gate.
 pub(in super::super) fn review(
@@ -128,7 +129,11 @@ fn rollout_facts(view: &View, rollout: &Rollout) -> Vec<Fact> {
         Fact {
             name: format!("{environment} requests"),
             ok: (requests > 0).then_some(errors == 0),
-            detail: format!("{requests} requests, {errors} errors since the node started"),
+            detail: format!(
+                "{}, {} since the node started",
+                text::count(requests, "request"),
+                text::count(errors, "error")
+            ),
         },
     ]
 }

@@ -6,6 +6,8 @@ use barq_core::event::{
 use barq_core::identity::RolloutId;
 use barq_core::report::{because, milliseconds, one_line};
 
+use crate::output::text;
+
 pub(super) fn tell(id: &RolloutId, event: &RolloutEvent) -> String {
     format!("{}: {}", id.environment, line(event))
 }
@@ -69,7 +71,8 @@ fn line(event: &RolloutEvent) -> String {
         RolloutEvent::Aborted => "aborted: the traffic is where it was before".to_owned(),
         RolloutEvent::Succeeded => "succeeded: the new revision is stable".to_owned(),
         RolloutEvent::GuardExceeded { errors } => {
-            format!("{errors} errors after the rollout, more than the guard allows")
+            let errors = text::count(*errors, "error");
+            format!("{errors} after the rollout, more than the guard allows")
         }
     }
 }
@@ -109,8 +112,9 @@ fn counted(counts: &Counts) -> String {
         shielded => format!(" ({shielded} answered by stable)"),
     };
     format!(
-        "{} requests, {} errors{shielded} on the canary",
-        counts.requests, counts.errors
+        "{}, {}{shielded} on the canary",
+        text::count(counts.requests, "request"),
+        text::count(counts.errors, "error")
     )
 }
 
@@ -131,8 +135,5 @@ fn failed(lines: &[ProbeLine]) -> String {
 }
 
 fn count(instances: u32) -> String {
-    match instances {
-        1 => "1 instance".to_owned(),
-        instances => format!("{instances} instances"),
-    }
+    text::count(u64::from(instances), "instance")
 }

@@ -114,7 +114,7 @@ fn a_rollout_is_told() {
     ];
     insta::assert_snapshot!(lines.join("\n"), @r"
     production: step 1: 10 % of the traffic; error 5 takes it back
-    production: 120 requests, 1 errors (1 answered by stable) on the canary, held for 30 s
+    production: 120 requests, 1 error (1 answered by stable) on the canary, held for 30 s
     production: the lease ran out: the step is entered again
     production: back to shop-production-00002: the tripwire tripped at error 5 of step 1, with 2 requests in flight
     production: rolled back: all traffic moved in 0.10 ms
