@@ -24,6 +24,9 @@ use types::{Page, Problem};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a command may take: a rollback answers when the traffic has moved, a verification asks every instance.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a server may take to answer what it knows by heart. `barq up` holds the server's address while the server is
+/// away, so a connection comes about although nobody answers.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest error document that is read.
 const PROBLEM_BYTES_MAX: usize = 256 * 1024;
 /// Random bytes of an idempotency key.
@@ -88,7 +91,7 @@ impl Client {
         query: &[(&str, String)],
     ) -> Result<T, Failure> {
         let request = self.request(Method::GET, path).query(query);
-        self.decode(self.send(request.timeout(REQUEST_TIMEOUT)).await?)
+        self.decode(self.send(request.timeout(ANSWER_TIMEOUT)).await?)
             .await
     }
 
@@ -103,9 +106,25 @@ impl Client {
         cursor: &str,
         items_max: usize,
     ) -> Result<Vec<T>, Failure> {
+        self.list_from(path, query, cursor, None, items_max).await
+    }
+
+    /// As [`Self::list`], from a place on.
+    ///
+    /// # Errors
+    /// As the module says.
+    pub async fn list_from<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        cursor: &str,
+        from: Option<String>,
+        items_max: usize,
+    ) -> Result<Vec<T>, Failure> {
         let mut items = Vec::new();
         let mut query = query.to_vec();
         let place = query.len();
+        query.extend(from.map(|from| (cursor, from)));
         for _ in 0..PAGES_MAX {
             let page: Page<T> = self.get(path, &query).await?;
             items.extend(page.items);
@@ -128,6 +147,7 @@ impl Client {
         path: &[&str],
         body: &impl Serialize,
     ) -> Result<T, Failure> {
+        self.answers().await?;
         let request = self.command(Method::POST, path)?.json(body);
         self.decode(self.send(request.timeout(REQUEST_TIMEOUT)).await?)
             .await
@@ -138,6 +158,7 @@ impl Client {
     /// # Errors
     /// As the module says.
     pub async fn delete(&self, path: &[&str]) -> Result<(), Failure> {
+        self.answers().await?;
         let request = self.command(Method::DELETE, path)?;
         self.send(request.timeout(REQUEST_TIMEOUT)).await.map(drop)
     }
@@ -153,7 +174,7 @@ impl Client {
         accept: &str,
     ) -> Result<String, Failure> {
         let request = self.request(Method::GET, path).query(query);
-        let request = request.header("accept", accept).timeout(REQUEST_TIMEOUT);
+        let request = request.header("accept", accept).timeout(ANSWER_TIMEOUT);
         let response = self.send(request).await?;
         response.text().await.map_err(|error| self.lost(&error))
     }
@@ -168,6 +189,7 @@ impl Client {
         query: &[(&str, String)],
         headers: &[(&'static str, String)],
     ) -> Result<Response, Failure> {
+        self.answers().await?;
         let mut request = self.request(Method::GET, path).query(query);
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -180,6 +202,7 @@ impl Client {
     /// # Errors
     /// As the module says.
     pub async fn post_for_stream(&self, path: &[&str]) -> Result<Response, Failure> {
+        self.answers().await?;
         let request = self.command(Method::POST, path)?;
         self.send(request.json(&serde_json::json!({}))).await
     }
@@ -215,6 +238,13 @@ impl Client {
         }
     }
 
+    /// Whether anybody answers at all, before something is asked whose answer may take long.
+    async fn answers(&self) -> Result<(), Failure> {
+        let request = self.request(Method::GET, &["health", "live"]);
+        let answer = request.timeout(ANSWER_TIMEOUT).send().await;
+        answer.map(drop).map_err(|error| self.unreachable(&error))
+    }
+
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let response = request
             .send()
@@ -237,6 +267,9 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        if error.is_timeout() && !error.is_connect() {
+            return self.silent();
+        }
         let failure = Failure::new(
             Exit::Unreachable,
             format!("the server at {} can't be reached", self.server()),
@@ -246,6 +279,23 @@ impl Client {
             true => failure.hint("start it with `barq up`, or say where it is with --server"),
             false => failure.hint("check --server (BARQ_SERVER) and the network"),
         }
+    }
+
+    /// Somebody holds the address, but nobody answers.
+    fn silent(&self) -> Failure {
+        let failure = Failure::new(
+            Exit::Unreachable,
+            format!("the server at {} does not answer", self.server()),
+        );
+        let hint = match is_loopback(&self.server) {
+            true => {
+                "`barq up` starts a server again that has ended: see what it says in its terminal, then run the command again"
+            }
+            false => "see what `barq up` says there, then run the command again",
+        };
+        failure
+            .because("it took the connection, and then was silent for too long")
+            .hint(hint)
     }
 
     async fn refused(&self, mut response: Response) -> Failure {

@@ -41,6 +41,26 @@ async fn no_server_is_exit_3_with_a_hint() {
     assert!(failure.hint.expect("a hint").contains("barq up"));
 }
 
+#[tokio::test]
+async fn a_held_address_without_an_answer_is_exit_3() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = held.local_addr().expect("bound");
+    let client = Client::new(&format!("http://{address}"), None).expect("a URL");
+    let path = ["api", "v1", "services"];
+    let (get, post, text, stream) = tokio::join!(
+        client.get::<serde_json::Value>(&path, &[]),
+        client.post::<serde_json::Value>(&path, &1),
+        client.text(&path, &[], "*/*"),
+        client.stream(&path, &[], &[]),
+    );
+    for failure in [get.err(), post.err(), text.err(), stream.err()] {
+        let failure = failure.expect("nobody answers");
+        assert_eq!(failure.exit, Exit::Unreachable);
+        assert!(failure.what.contains("does not answer"), "{failure}");
+        assert!(failure.hint.expect("a hint").contains("barq up"));
+    }
+}
+
 #[test]
 fn what_is_no_url_is_wrong_usage() {
     for url in ["", "127.0.0.1:7600", "ftp://host", "data:x"] {
