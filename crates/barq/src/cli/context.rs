@@ -10,6 +10,8 @@ use super::discovery::{self, Remote};
 
 /// The server where nothing says another.
 pub(super) const SERVER: &str = "http://127.0.0.1:7600";
+/// Services that are looked at for the names of environments.
+const SERVICES_MAX: usize = 500;
 /// The longest token file that is read.
 const TOKEN_BYTES_MAX: u64 = 4096;
 
@@ -115,11 +117,12 @@ impl Context {
             1 => Ok(found.remove(0)),
             0 => {
                 let path = ["api", "v1", "services", environment];
-                let named = client.get(&path, &[]);
-                named.await.map_err(|failure| match failure.exit {
-                    Exit::Failed => no_service(app.as_deref(), environment),
-                    _ => failure,
-                })
+                match client.get(&path, &[]).await {
+                    Err(failure) if failure.exit == Exit::Failed => {
+                        Err(no_service(client, app.as_deref(), environment).await?)
+                    }
+                    answer => answer,
+                }
             }
             _ => Err(Failure::usage(format!(
                 "more than one app has an environment {environment}"
@@ -153,8 +156,35 @@ impl Context {
     }
 }
 
-fn no_service(app: Option<&str>, environment: &str) -> Failure {
-    let of = app.map_or_else(String::new, |app| format!(" of {app}"));
-    Failure::failed(format!("nothing runs in {environment}{of} yet"))
-        .hint("`barq status` shows what there is; `git push barq main` delivers")
+/// Why there is no such service: the app or the environment is not known, or nothing runs yet.
+async fn no_service(
+    client: &Client,
+    app: Option<&str>,
+    environment: &str,
+) -> Result<Failure, Failure> {
+    let of_app = app.map(|app| ("app", app.to_owned()));
+    let query: Vec<_> = of_app.into_iter().collect();
+    let path = ["api", "v1", "services"];
+    let services: Vec<Service> = client.list(&path, &query, "before", SERVICES_MAX).await?;
+    let mut environments: Vec<&str> = Vec::new();
+    for service in &services {
+        if !environments.contains(&service.environment.as_str()) {
+            environments.push(&service.environment);
+        }
+    }
+    if !environments.is_empty() {
+        let there = environments.join(", ");
+        return Ok(Failure::failed(format!(
+            "there is no environment {environment} (there is: {there})"
+        ))
+        .hint("an environment is there once a release has entered it; `barq status` shows what is under way"));
+    }
+    let path = ["api", "v1", "deliveries"];
+    let deliveries: Vec<Delivery> = client.list(&path, &query, "before", 1).await?;
+    Ok(match app {
+        Some(app) if deliveries.is_empty() => Failure::failed(format!("there is no app {app}"))
+            .hint("`git push barq main` creates it; `barq status` in another directory shows those there are"),
+        _ => Failure::failed("nothing runs anywhere yet")
+            .hint("`barq status` shows what is under way; `git push barq main` delivers"),
+    })
 }
