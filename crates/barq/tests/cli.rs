@@ -47,6 +47,12 @@ fn wrong_usage_is_2() {
         .args(["rollback", "production"])
         .assert()
         .code(2);
+    let assert = barq(directory.path())
+        .args(["logs", "production", "--severity", "BOO"])
+        .assert()
+        .code(2);
+    let text = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(text.contains("debug, info, warning, error"), "{text}");
 }
 
 #[test]

@@ -294,9 +294,9 @@ pub struct LogsArguments {
     /// Of one revision
     #[arg(long, value_name = "REVISION")]
     pub revision: Option<String>,
-    /// At least this bad: debug, info, warning, error
-    #[arg(long, value_name = "SEVERITY")]
-    pub severity: Option<String>,
+    /// At least this bad
+    #[arg(long, value_enum, ignore_case = true, value_name = "SEVERITY")]
+    pub severity: Option<Severity>,
     /// Not older than this: 30s, 10m, 2h, 1d
     #[arg(long, value_name = "DURATION")]
     pub since: Option<String>,
@@ -328,12 +328,37 @@ pub struct AuditArguments {
     /// What was done to one thing: a delivery, a service
     #[arg(long, value_name = "ID")]
     pub subject: Option<String>,
-    /// After this place in the journal
+    /// From after this place in the journal (0: from its beginning), instead of the newest
     #[arg(long, value_name = "SEQUENCE")]
     pub after: Option<u64>,
     /// How many events at most
     #[arg(short = 'n', long, value_name = "EVENTS", default_value_t = 100)]
     pub lines: usize,
+}
+
+/// How bad a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Severity {
+    /// For those who look for the cause
+    Debug,
+    /// The normal course
+    Info,
+    /// It may become an error
+    Warning,
+    /// Something failed
+    Error,
+}
+
+impl Severity {
+    /// As the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+        }
+    }
 }
 
 /// What can be done with the journal.

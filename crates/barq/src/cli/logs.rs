@@ -64,8 +64,7 @@ fn query(arguments: &LogsArguments) -> Result<Vec<(&'static str, String)>, Failu
     query.extend(
         arguments
             .severity
-            .clone()
-            .map(|severity| ("severity", severity)),
+            .map(|severity| ("severity", severity.as_str().to_owned())),
     );
     if let Some(since) = &arguments.since {
         let age = parse_duration(since)?;

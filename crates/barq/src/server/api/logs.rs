@@ -9,6 +9,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use barq_core::identity::ServiceId;
 use barq_node::api;
+use barq_node::logs::Severity;
 use futures::Stream;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
@@ -65,6 +66,11 @@ pub(super) async fn tail(
     let service = parse(&name)?;
     if server.engine.view().state.service(&service).is_none() {
         return Err(Problem::unknown("service", &name));
+    }
+    if let Some(word) = &query.severity {
+        word.parse::<Severity>().map_err(|error| {
+            Problem::invalid(error.to_string()).hint("DEBUG, INFO, WARNING or ERROR")
+        })?;
     }
     let follow = query.follow;
     let mut tail = Tail {
