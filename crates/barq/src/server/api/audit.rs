@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use barq_engine::journal::{EventFilter, Head, Recorded};
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::super::access::Caller;
 use super::super::idempotency::{Answer, Order};
@@ -24,8 +24,13 @@ const HEADS_MAX: usize = 1000;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditQuery {
-    /// Those after this one: the `next` of the page before.
+    /// `oldest` or `newest` first; oldest, or newest with `before`.
+    #[param(inline)]
+    order: Option<Direction>,
+    /// Those after this one: the `next` of the page before, oldest first.
     after: Option<u64>,
+    /// Those before this one: the `next` of the page before, newest first.
+    before: Option<u64>,
     /// Items of a page; 50, at most 500.
     limit: Option<usize>,
     /// Caused by this actor.
@@ -34,13 +39,41 @@ pub(super) struct AuditQuery {
     subject: Option<String>,
 }
 
-/// All that ever happened, oldest first.
+/// From which end of the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Direction {
+    /// From its beginning.
+    Oldest,
+    /// From its end.
+    Newest,
+}
+
+impl AuditQuery {
+    /// From which end; an answer from the one with a place from the other has no meaning.
+    fn direction(&self) -> Result<Direction, Problem> {
+        let direction = self.order.unwrap_or(match self.before {
+            Some(_) => Direction::Newest,
+            None => Direction::Oldest,
+        });
+        match (direction, self.after, self.before) {
+            (Direction::Newest, Some(_), _) | (Direction::Oldest, _, Some(_)) => Err(
+                Problem::invalid("the place and the order don't go together")
+                    .hint("`after` goes with order=oldest, `before` with order=newest"),
+            ),
+            _ => Ok(direction),
+        }
+    }
+}
+
+/// All that ever happened, oldest first; with `order=newest` newest first.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(AuditQuery), responses((status = 200, description = "A page", body = Page<AuditEntry>)))]
 pub(super) async fn list(
     State(server): State<Shared>,
     _: Caller,
     Parameters(query): Parameters<AuditQuery>,
 ) -> Result<Json<Page<AuditEntry>>, Problem> {
+    let direction = query.direction()?;
     let filter = EventFilter {
         actor: query.actor,
         subject: query.subject,
@@ -48,9 +81,15 @@ pub(super) async fn list(
     };
     let wanted = limit(query.limit);
     let journal = server.engine.journal();
-    let mut stored = journal
-        .read_matching(&filter, query.after.unwrap_or(0), wanted + 1)
-        .await?;
+    let after = query.after.unwrap_or(0);
+    let mut stored = match direction {
+        Direction::Oldest => journal.read_matching(&filter, after, wanted + 1).await?,
+        Direction::Newest => {
+            journal
+                .read_newest(&filter, query.before, wanted + 1)
+                .await?
+        }
+    };
     let more = stored.len() > wanted;
     stored.truncate(wanted);
     let next = stored
