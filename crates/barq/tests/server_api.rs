@@ -217,6 +217,15 @@ async fn the_event_stream_goes_on_where_it_broke() {
         assert_eq!(streamed["message"], audited["message"]);
         assert_eq!(streamed["event"], audited["event"]);
     }
+    let newest = barq.get("/api/v1/audit?order=newest&limit=2").await;
+    assert_eq!(newest["items"][0]["sequence"], all.len());
+    let before = newest["next"].as_str().expect("there are more");
+    let older = barq.get(&format!("/api/v1/audit?before={before}")).await;
+    assert_eq!(older["items"][0]["sequence"], all.len() - 2);
+    let (status, _) = barq
+        .request("GET", "/api/v1/audit?order=newest&after=1", None, None)
+        .await;
+    assert_eq!(status, 400);
     let some = read_events(&barq, 0, 5).await;
     let rest = read_events(&barq, 5, usize::MAX).await;
     assert_eq!([some, rest].concat()[..all.len()], all);
@@ -289,6 +298,11 @@ async fn what_runs_can_be_asked() {
         .post(&format!("{path}/unlock"), json!({"message": "over"}))
         .await;
     assert!(open["lock"].is_null());
+    let (status, odd) = barq
+        .request("GET", &format!("{path}/logs?severity=BOO"), None, None)
+        .await;
+    assert_eq!(status, 400, "{odd:#}");
+    assert!(odd["hint"].as_str().expect("a hint").contains("WARNING"));
     let logs = format!("{}{path}/logs", barq.server);
     let text = eventually("the shop's log", async || {
         let answer = barq
@@ -310,6 +324,35 @@ async fn what_runs_can_be_asked() {
     let metrics = metrics.text().await.expect("text");
     assert!(metrics.contains("barq_node_visible 1"), "{metrics}");
     backup_is_whole(&barq).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_shows_its_lock_until_it_is_lifted() {
+    let barq = Barq::start().await;
+    let shop = barq.repository("shop");
+    barq.release(&shop, "good").await;
+    let load = barq.load("shop-production");
+    barq.release(&shop, "good too").await;
+    load.stop().await;
+    let path = "/api/v1/services/shop-production";
+    let (status, back) = barq
+        .post(&format!("{path}/rollback"), json!({"reason": "slow"}))
+        .await;
+    assert_eq!(status, 200, "{back:#}");
+    let service = eventually("the lock of the rollback", async || {
+        let service = barq.get(path).await;
+        service["lock"].is_object().then_some(service)
+    })
+    .await;
+    assert_eq!(service["lock"]["by"], "barq");
+    let message = service["lock"]["message"].as_str().expect("a message");
+    assert!(
+        message.contains("shop-2-production was rolled back"),
+        "{message}"
+    );
+    let (status, open) = barq.post(&format!("{path}/unlock"), json!({})).await;
+    assert_eq!(status, 200, "{open:#}");
+    assert!(open["lock"].is_null());
 }
 
 async fn backup_is_whole(barq: &Barq) {

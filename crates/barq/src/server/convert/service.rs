@@ -8,6 +8,9 @@ use jiff::Timestamp;
 use super::super::shapes::{Instances, Lock, Revision, Service};
 use super::waiting;
 
+/// Who locks after a rollback, as the journal names it.
+const SELF: &str = "barq";
+
 /// A service, with what the node sees of it now.
 pub(in super::super) fn service(
     view: &View,
@@ -23,11 +26,7 @@ pub(in super::super) fn service(
         url: format!("http://{}.localhost:{ingress_port}", service.id),
         stable: service.stable.as_ref().map(ToString::to_string),
         rollout: service.rollout.as_ref().map(ToString::to_string),
-        lock: service.lock.as_ref().map(|lock| Lock {
-            message: lock.message.clone(),
-            by: lock.by.clone(),
-            at: lock.since,
-        }),
+        lock: lock(service),
         waiting: running
             .and_then(|rollout| view.state.delivery(&rollout.id.delivery))
             .and_then(|delivery| waiting(view, delivery, now)),
@@ -38,6 +37,26 @@ pub(in super::super) fn service(
             .map(|it| revision(view, service, it))
             .collect(),
     }
+}
+
+/// What people have locked, or else what a rollback has: both keep releases out.
+fn lock(service: &service::Service) -> Option<Lock> {
+    let by_people = service.lock.as_ref().map(|lock| Lock {
+        message: lock.message.clone(),
+        by: lock.by.clone(),
+        at: lock.since,
+    });
+    by_people.or_else(|| {
+        let rolled_back = service.rolled_back.as_ref()?;
+        Some(Lock {
+            message: format!(
+                "{} was rolled back; a release needs an approval given after that (`barq unlock {}` lifts it)",
+                rolled_back.rollout, service.environment
+            ),
+            by: SELF.to_owned(),
+            at: rolled_back.at,
+        })
+    })
 }
 
 /// Whose service it is.
