@@ -10,7 +10,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::caches::inside;
-use crate::{RunnerError, store};
+use crate::error::RunnerError;
+use crate::store;
 
 /// Collects files into `bundle`, which is there only if all of them were copied.
 pub(crate) fn collect(

@@ -9,8 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use crate::error::RunnerError;
 use crate::request::Job;
-use crate::{RunnerError, store};
+use crate::store;
 
 /// Checks the names of a request: each must stay inside the work tree, and outside of git's own directory.
 pub(crate) fn validate(job: &Job) -> Result<(), RunnerError> {

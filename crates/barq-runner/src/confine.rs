@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use barq_shim::Sandbox;
 
-use crate::RunnerSettings;
 use crate::request::Job;
+use crate::settings::RunnerSettings;
 use crate::work::Places;
 
 /// Where a Linux system keeps what everybody may read and execute.

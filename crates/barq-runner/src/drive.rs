@@ -15,10 +15,12 @@ use barq_shim::{
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
+use crate::error::RunnerError;
 use crate::request::{CheckResult, Job, Outcome};
+use crate::settings::RunnerSettings;
 use crate::store::{self, Store};
 use crate::work::{self, Places, blocking};
-use crate::{RunnerError, RunnerSettings, bundle, confine};
+use crate::{bundle, confine};
 
 /// Starts of one command, those included whose shim was lost.
 const STARTS_MAX: u32 = 3;

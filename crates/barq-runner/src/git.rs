@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::RunnerError;
+use crate::error::RunnerError;
 
 /// Longest time of one git command.
 const GIT_TIME_MAX: Duration = Duration::from_secs(300);

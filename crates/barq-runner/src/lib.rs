@@ -25,11 +25,3 @@ mod settings;
 mod store;
 mod times;
 mod work;
-
-pub use error::RunnerError;
-pub use request::{BuildRequest, CheckRequest, CheckResult, Outcome, OutputPage, RunState};
-pub use runner::Runner;
-pub use settings::{
-    CACHE_BYTES_MAX, CHECKS_AT_ONCE_MIN, OUTPUT_BYTES_MAX, RUNS_KEPT_MAX, RunnerSettings,
-    STOP_GRACE,
-};

@@ -11,14 +11,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use barq_shim::output;
 use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
 
+use crate::caches;
 use crate::drive::{Drive, unstarted};
+use crate::error::RunnerError;
+use crate::request::BuildRequest;
+use crate::request::CheckRequest;
+use crate::request::CheckResult;
+use crate::request::Outcome;
+use crate::request::OutputPage;
+use crate::request::RunState;
 use crate::request::{BUILD, Job};
+use crate::settings::RunnerSettings;
 use crate::store::{self, Store};
 use crate::work::{self, Places, blocking};
-use crate::{
-    BuildRequest, CheckRequest, CheckResult, Outcome, OutputPage, RunState, RunnerError,
-    RunnerSettings, caches,
-};
 
 /// Most output that one page holds, in bytes.
 const PAGE_BYTES_MAX: usize = 256 * 1024;

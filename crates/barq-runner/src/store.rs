@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::RunnerError;
+use crate::error::RunnerError;
 use crate::request::{CheckResult, Job};
 
 /// Longest escaped name, in bytes: file systems take 255.

@@ -12,8 +12,9 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde::{Deserialize, Serialize};
 
+use crate::error::RunnerError;
 use crate::git::Entry;
-use crate::{RunnerError, store};
+use crate::store;
 
 /// The content of an entry and its time at the last run.
 #[derive(Serialize, Deserialize)]

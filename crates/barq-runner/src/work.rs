@@ -8,9 +8,11 @@ use std::io;
 use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
+use crate::error::RunnerError;
 use crate::request::Job;
+use crate::settings::RunnerSettings;
 use crate::store::Store;
-use crate::{RunnerError, RunnerSettings, caches, git, store, times};
+use crate::{caches, git, store, times};
 
 /// The directories of one check.
 #[derive(Clone, Debug)]

@@ -25,7 +25,7 @@ use anyhow::Context as _;
 use barq_adapters::node::NodeClient;
 use barq_engine::engine::Engine;
 use barq_engine::ports::Prober;
-use barq_runner::Runner;
+use barq_runner::api::Runner;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;

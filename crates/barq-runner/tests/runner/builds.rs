@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use barq_runner::Outcome;
+use barq_runner::api::Outcome;
 
 use crate::support::Place;
 

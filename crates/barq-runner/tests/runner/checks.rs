@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use barq_runner::{Outcome, RunState, RunnerError};
+use barq_runner::api::{Outcome, RunState, RunnerError};
 use barq_shim::Enforced;
 use barq_shim::output::Stream;
 
@@ -207,7 +207,7 @@ async fn too_much_output_is_cut_and_said() {
     let commit = place.commit(&[]);
     let mut settings = place.settings();
     settings.output_bytes_max = 1000;
-    let runner = barq_runner::Runner::new(settings).unwrap();
+    let runner = barq_runner::api::Runner::new(settings).unwrap();
     let result = runner
         .run(place.check("key", &commit, "seq 1 10000"))
         .await
@@ -316,7 +316,7 @@ async fn only_so_many_run_at_once() {
     let commit = place.commit(&[]);
     let mut settings = place.settings();
     settings.checks_at_once_max = 1;
-    let runner = barq_runner::Runner::new(settings).unwrap();
+    let runner = barq_runner::api::Runner::new(settings).unwrap();
     let busy = place.shared("busy");
     let tasks: Vec<_> = (0..4)
         .map(|number| {
@@ -362,7 +362,7 @@ async fn a_cache_is_bounded_and_only_a_real_directory_is_kept() {
     let commit = place.commit(&[]);
     let mut settings = place.settings();
     settings.cache_bytes_max = 100_000;
-    let runner = barq_runner::Runner::new(settings).unwrap();
+    let runner = barq_runner::api::Runner::new(settings).unwrap();
     let kept = place.root.join("data/runner/cache/app/test");
     let mut request = place.check(
         "key",
@@ -392,7 +392,7 @@ async fn only_the_latest_runs_are_remembered() {
     let commit = place.commit(&[]);
     let mut settings = place.settings();
     settings.runs_kept_max = 2;
-    let runner = barq_runner::Runner::new(settings).unwrap();
+    let runner = barq_runner::api::Runner::new(settings).unwrap();
     for key in ["one", "two", "three"] {
         runner.run(place.check(key, &commit, "true")).await.unwrap();
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use barq_runner::{CheckRequest, Outcome, RunState};
+use barq_runner::api::{CheckRequest, Outcome, RunState};
 
 use crate::support::{Place, is_alive, line_after, texts, until};
 
@@ -20,14 +20,14 @@ async fn host() {
     let request: CheckRequest =
         serde_json::from_slice(&fs::read(Path::new(&root).join("request.json")).unwrap()).unwrap();
     let settings = serde_json_settings(Path::new(&root));
-    barq_runner::Runner::new(settings)
+    barq_runner::api::Runner::new(settings)
         .unwrap()
         .run(request)
         .await
         .unwrap();
 }
 
-fn serde_json_settings(root: &Path) -> barq_runner::RunnerSettings {
+fn serde_json_settings(root: &Path) -> barq_runner::api::RunnerSettings {
     let tests = std::env::current_exe().unwrap();
     let program = tests
         .parent()
@@ -39,7 +39,7 @@ fn serde_json_settings(root: &Path) -> barq_runner::RunnerSettings {
         program,
         leading_arguments: Vec::new(),
     };
-    barq_runner::RunnerSettings::new(&root.join("data/runner"), &root.join("data"), launcher)
+    barq_runner::api::RunnerSettings::new(&root.join("data/runner"), &root.join("data"), launcher)
 }
 
 fn spawn_host(place: &Place, request: &CheckRequest) -> Child {

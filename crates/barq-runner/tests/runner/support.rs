@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use barq_runner::{BuildRequest, CheckRequest, CheckResult, Runner, RunnerSettings};
+use barq_runner::api::{BuildRequest, CheckRequest, CheckResult, Runner, RunnerSettings};
 use barq_shim::{Adopted, Launcher, adopt};
 
 /// Longest wait for anything.

@@ -17,7 +17,7 @@ use barq_engine::engine::{self, EngineError};
 use barq_engine::journal::{Journal, JournalSettings};
 use barq_engine::ports::Ports;
 use barq_registry::api::Store;
-use barq_runner::{Runner, RunnerSettings};
+use barq_runner::api::{Runner, RunnerSettings};
 use barq_shim::Launcher;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;

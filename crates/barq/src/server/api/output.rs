@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use barq_core::effect::{EffectKey, EffectTarget};
 use barq_core::identity::DeliveryId;
-use barq_runner::{Runner, RunnerError};
+use barq_runner::api::{Runner, RunnerError};
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use utoipa::IntoParams;
