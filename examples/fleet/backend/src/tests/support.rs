@@ -4,13 +4,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
+use crate::config::Config;
+use crate::server::router;
+use crate::state::App;
+use crate::store::{Schema, keep_trying};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
-use fleet::config::Config;
-use fleet::server::router;
-use fleet::state::App;
-use fleet::store::{Schema, keep_trying};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
