@@ -28,6 +28,9 @@ const LOCK_FILE_BYTES_MAX: u64 = 32;
 /// How often a held lock is tried again while waiting for it.
 const LOCK_RETRY: Duration = Duration::from_millis(50);
 
+/// Bytes of a Unix socket's path: `sun_path` has 108 with the zero that ends it (unix(7)).
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -43,6 +46,16 @@ pub enum DataError {
         path: PathBuf,
         /// The name of one such file.
         example: String,
+    },
+    /// Its sockets could not be opened: the system bounds their paths.
+    #[error(
+        "{path} is {excess} bytes too long: the sockets in it would have no valid path; choose a shorter one with --data"
+    )]
+    TooLong {
+        /// The directory that was asked for.
+        path: PathBuf,
+        /// By how much.
+        excess: usize,
     },
     /// Another process holds the lock.
     #[error("{path} is in use by {holder}; stop it first, or choose another directory with --data")]
@@ -88,8 +101,10 @@ impl DataDirectory {
     /// Makes the directory and what it needs inside, readable by its owner alone. Does nothing where it is there.
     ///
     /// # Errors
-    /// [`DataError::Foreign`] when the directory holds files that are not barq's.
+    /// [`DataError::Foreign`] when the directory holds files that are not barq's, [`DataError::TooLong`] when its path
+    /// leaves no room for a socket's.
     pub fn create(&self) -> Result<(), DataError> {
+        self.refuse_too_long()?;
         self.refuse_foreign()?;
         make_directory(&self.root)?;
         let permissions = fs::Permissions::from_mode(DIRECTORY_MODE);
@@ -213,6 +228,22 @@ impl DataDirectory {
                 }
                 other => return other.map(drop),
             }
+        }
+    }
+
+    fn refuse_too_long(&self) -> Result<(), DataError> {
+        let sockets = [
+            self.up_socket(),
+            self.hook_socket(),
+            self.node().join(barq_node::server::SOCKET_NAME),
+        ];
+        let longest = sockets.iter().map(|path| path.as_os_str().len()).max();
+        match longest.unwrap_or(0).saturating_sub(SOCKET_PATH_BYTES_MAX) {
+            0 => Ok(()),
+            excess => Err(DataError::TooLong {
+                path: self.root.clone(),
+                excess,
+            }),
         }
     }
 

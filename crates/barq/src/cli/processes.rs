@@ -162,7 +162,10 @@ impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         match &error {
             DataError::Io { .. } => Self::from(anyhow::Error::new(error)),
-            DataError::NoHome | DataError::Foreign { .. } | DataError::Locked { .. } => {
+            DataError::NoHome
+            | DataError::Foreign { .. }
+            | DataError::TooLong { .. }
+            | DataError::Locked { .. } => {
                 Self::failed("cannot use the data directory").because(error.to_string())
             }
         }

@@ -40,6 +40,23 @@ fn a_directory_with_other_files_is_refused() {
 }
 
 #[test]
+fn a_path_that_leaves_no_room_for_a_socket_is_refused() {
+    let parent = tempfile::tempdir().expect("temporary directory");
+    let room =
+        SOCKET_PATH_BYTES_MAX - "/node/node.sock".len() - parent.path().as_os_str().len() - 1;
+    for (length, excess) in [(room, None), (room + 3, Some(3))] {
+        let path = parent.path().join("d".repeat(length));
+        let data = DataDirectory::resolve(Some(path), None).expect("a valid path");
+        let refused = match data.create() {
+            Ok(()) => None,
+            Err(DataError::TooLong { excess, .. }) => Some(excess),
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(refused, excess);
+    }
+}
+
+#[test]
 fn up_excludes_up_and_lone_processes_but_not_its_own() {
     let (_parent, data) = directory();
     let up = data.lock_for_up().expect("free");
