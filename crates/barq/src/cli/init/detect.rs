@@ -64,7 +64,7 @@ impl Guess {
         );
         lines.push("[health]".to_owned());
         lines.push(
-            "startup = { path = \"/health/live\", initial_delay = \"1s\", period = \"2s\" }"
+            "startup = { path = \"/health/live\", initial_delay = \"1s\", period = \"2s\", failures = 30 }"
                 .to_owned(),
         );
         lines.push("liveness = { path = \"/health/live\" }".to_owned());
