@@ -6,6 +6,6 @@ pub use crate::error::RunnerError;
 pub use crate::request::{BuildRequest, CheckRequest, CheckResult, Outcome, OutputPage, RunState};
 pub use crate::runner::Runner;
 pub use crate::settings::{
-    CACHE_BYTES_MAX, CHECKS_AT_ONCE_MIN, OUTPUT_BYTES_MAX, RUNS_KEPT_MAX, RunnerSettings,
+    CACHE_BYTES_MAX, CHECKS_AT_ONCE_MIN, OUTPUT_BYTES_MAX, PRIORITY, RUNS_KEPT_MAX, RunnerSettings,
     STOP_GRACE,
 };

@@ -109,6 +109,7 @@ impl Drive {
             stop_grace: self.settings.stop_grace,
             sandbox: Some(confine::sandbox(&self.settings, places)),
             limits: Limits::default(),
+            priority: self.settings.priority,
         };
         let (launcher, shim) = (self.settings.launcher.clone(), shim.to_owned());
         blocking(move || Ok(Some(launcher.start(&shim, &spec)?))).await

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use barq_shim::Launcher;
+use barq_shim::{Launcher, Priority};
 
 /// Output kept of one check, in bytes.
 pub const OUTPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -18,6 +18,10 @@ pub const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Checks that may run at once at least, however few processors there are: with fewer, the longest one may start last and
 /// leave processors idle at the end, which cost six seconds of thirty on two of them.
 pub const CHECKS_AT_ONCE_MIN: usize = 4;
+
+/// Checks and builds stand back by so much, so that they take nothing from what serves on the same machine: the default of
+/// `nice(1)`, about a tenth of the weight of a process with 0.
+pub const PRIORITY: Priority = Priority { nice: 10 };
 
 /// How a runner is set up; [`RunnerSettings::new`] fills in the defaults.
 #[derive(Clone, Debug)]
@@ -45,6 +49,8 @@ pub struct RunnerSettings {
     pub output_bytes_max: u64,
     /// Caches kept of one check, in bytes; default [`CACHE_BYTES_MAX`].
     pub cache_bytes_max: u64,
+    /// How far checks stand back from what serves; default [`PRIORITY`].
+    pub priority: Priority,
     /// Finished runs that are remembered; default [`RUNS_KEPT_MAX`].
     pub runs_kept_max: usize,
 }
@@ -68,6 +74,7 @@ impl RunnerSettings {
             stop_grace: STOP_GRACE,
             output_bytes_max: OUTPUT_BYTES_MAX,
             cache_bytes_max: CACHE_BYTES_MAX,
+            priority: PRIORITY,
             runs_kept_max: RUNS_KEPT_MAX,
         }
     }

@@ -7,6 +7,7 @@
 //! It must not know the shim's directory: another user cannot read it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup;
 use crate::record::Enforced;
 use crate::sandbox;
-use crate::spec::{Sandbox, ShimSpec};
+use crate::spec::{Priority, Sandbox, ShimSpec};
 
 /// The argument that asks for this stage.
 pub(crate) const ARGUMENT: &str = "--exec";
@@ -28,6 +29,9 @@ pub(crate) const ARGUMENT: &str = "--exec";
 const LENGTH_DIGITS: usize = 10;
 /// Most bytes of a frame: arguments and environment are limited to about 2 MiB by the kernel.
 const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The priority of this process's session where the scheduler groups by session.
+const AUTOGROUP: &str = "/proc/self/autogroup";
 
 /// The orders for one execution of the stage.
 #[derive(Serialize, Deserialize)]
@@ -41,6 +45,7 @@ enum Step {
     /// Join the groups, then execute this stage again, as another user if one is named.
     Enter {
         groups: Vec<PathBuf>,
+        priority: Priority,
         user: Option<(u32, u32)>,
         leading_arguments: Vec<String>,
     },
@@ -78,6 +83,7 @@ pub(crate) fn send_orders(
     let steps = [
         Step::Enter {
             groups: groups.to_owned(),
+            priority: spec.priority,
             user,
             leading_arguments: leading_arguments.to_owned(),
         },
@@ -136,9 +142,11 @@ fn execute(socket: &UnixStream) -> Result<Never, String> {
     match orders.step {
         Step::Enter {
             groups,
+            priority,
             user,
             leading_arguments,
         } => {
+            stand_back(priority)?;
             for group in &groups {
                 cgroup::join(group)
                     .map_err(|error| format!("{} could not be joined: {error}", group.display()))?;
@@ -186,6 +194,28 @@ fn execute(socket: &UnixStream) -> Result<Never, String> {
             }
         }
     }
+}
+
+/// Lowers the priority before the user is changed: the group's file is its owner's.
+fn stand_back(priority: Priority) -> Result<(), String> {
+    let asked = i32::from(priority.nice.min(Priority::NICE_MAX));
+    // Whoever stands back further already stays there: only root may come forward.
+    let nice = rustix::process::getpriority_process(None).map_or(asked, |own| own.max(asked));
+    if asked == 0 {
+        return Ok(());
+    }
+    rustix::process::setpriority_process(None, nice)
+        .map_err(|error| format!("the priority could not be lowered: {error}"))?;
+    // Where the scheduler groups by session (sched(7), "The autogroup feature") a process's own number counts only within
+    // its session, and the session's towards all others. The kernel takes few such changes of users other than root in a
+    // short time; a check that missed it is no reason not to run.
+    match fs::write(AUTOGROUP, nice.to_string()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "the session's priority could not be lowered");
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The kernel kills this process if the shim's thread ends; the shim may have ended before that was asked for.

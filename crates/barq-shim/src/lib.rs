@@ -33,4 +33,4 @@ pub use identity::Identity;
 pub use launcher::Launcher;
 pub use lead::run;
 pub use record::{Enforced, ExitOutcome, ExitRecord};
-pub use spec::{Limits, OnLimit, OutputLimit, Sandbox, ShimSpec, TREE_VARIABLE};
+pub use spec::{Limits, OnLimit, OutputLimit, Priority, Sandbox, ShimSpec, TREE_VARIABLE};

@@ -31,11 +31,27 @@ pub struct ShimSpec {
     pub sandbox: Option<Sandbox>,
     /// Its memory and processor limits.
     pub limits: Limits,
+    /// How far it stands back from others when the processors and disks are busy.
+    #[serde(default)]
+    pub priority: Priority,
 }
 
 /// A variable in the environment of every process under a shim, its value names the shim: it finds what is left when
 /// the shim itself was killed.
 pub const TREE_VARIABLE: &str = "BARQ_SHIM_TREE";
+
+/// How a process and all that it starts stand back from others. The kernel derives the order at the disks from the same
+/// number (`ioprio_set(2)`: class "best effort", level (nice + 20) / 5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Priority {
+    /// `nice(2)`: 0 is like everybody else, [`Priority::NICE_MAX`] leaves the most to others.
+    pub nice: u8,
+}
+
+impl Priority {
+    /// The kernel's most.
+    pub const NICE_MAX: u8 = 19;
+}
 
 /// How much output is kept on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

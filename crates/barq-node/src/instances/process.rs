@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use barq_shim::{
-    Adopted, Enforced, ExitRecord, Handle, Launcher, Limits, OnLimit, OutputLimit, Sandbox,
-    ShimError, ShimSpec,
+    Adopted, Enforced, ExitRecord, Handle, Launcher, Limits, OnLimit, OutputLimit, Priority,
+    Sandbox, ShimError, ShimSpec,
 };
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -180,6 +180,7 @@ fn specification(
             cpus: (configuration.cpu_milli > 0)
                 .then(|| f64::from(configuration.cpu_milli) / 1000.0),
         },
+        priority: Priority::default(),
     })
 }
 

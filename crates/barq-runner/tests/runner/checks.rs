@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use barq_runner::api::{Outcome, RunState, RunnerError};
+use barq_runner::api::{Outcome, PRIORITY, RunState, RunnerError};
 use barq_shim::Enforced;
 use barq_shim::output::Stream;
 
@@ -157,6 +157,24 @@ async fn the_data_directory_is_out_of_reach_where_there_is_landlock() {
     match result.sandbox {
         Enforced::Yes => assert_eq!(result.outcome, Outcome::Failed { exit_code: 1 }),
         other => println!("skipped: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn checks_and_builds_stand_back_from_what_serves() {
+    let place = Place::new();
+    let commit = place.commit(&[]);
+    let runner = place.runner();
+    let run = "nice; sh -c nice";
+    runner.run(place.check("a", &commit, run)).await.unwrap();
+    runner
+        .build(place.build("b", &commit, run, &[]))
+        .await
+        .unwrap();
+    let own = rustix::process::getpriority_process(None).unwrap();
+    let nice = i32::from(PRIORITY.nice).max(own).to_string();
+    for key in ["a", "b"] {
+        assert_eq!(texts(&runner, key).await, [nice.clone(), nice.clone()]);
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use barq_shim::output::Stream;
-use barq_shim::{Enforced, ExitOutcome, Limits, Sandbox};
+use barq_shim::{Enforced, ExitOutcome, Limits, Priority, Sandbox};
 
 use crate::support::{Place, end, spec};
 
@@ -164,4 +164,30 @@ fn nothing_asked_is_reported_as_nothing() {
         [record.memory_limit, record.cpu_limit, record.sandbox],
         [Enforced::NotAsked, Enforced::NotAsked, Enforced::NotAsked]
     );
+}
+
+/// Builds starve live apps (coolify): the lowered priority is in force before the program's first instruction.
+#[test]
+fn a_process_and_what_it_starts_stand_back_as_asked() {
+    let own = rustix::process::getpriority_process(None).unwrap();
+    for (nice, expected) in [(0, 0), (10, 10), (200, 19)] {
+        // Only root could come forward again.
+        let shown = own.max(expected).to_string();
+        let place = Place::new();
+        let mut spec = spec("nice; (nice) & wait; cat /proc/self/autogroup || true");
+        spec.priority = Priority { nice };
+        assert!(place.run(&spec).success());
+        let texts = place.texts();
+        assert_eq!(
+            texts[..2],
+            [shown.clone(), shown.clone()],
+            "asked for {nice}"
+        );
+        // Written as "/autogroup-71 nice 10" where the kernel groups by session.
+        let session = texts.iter().find(|it| it.starts_with("/autogroup"));
+        assert!(
+            session.is_none_or(|it| nice == 0 || it.ends_with(&format!("nice {shown}"))),
+            "{session:?}"
+        );
+    }
 }

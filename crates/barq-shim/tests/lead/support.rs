@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use barq_shim::{
-    Adopted, ExitRecord, Handle, Launcher, Limits, OnLimit, OutputLimit, ShimSpec, adopt, output,
+    Adopted, ExitRecord, Handle, Launcher, Limits, OnLimit, OutputLimit, Priority, ShimSpec, adopt,
+    output,
 };
 
 /// Longest wait for anything.
@@ -104,6 +105,7 @@ pub(crate) fn spec(script: &str) -> ShimSpec {
         stop_grace: Duration::from_millis(200),
         sandbox: None,
         limits: Limits::default(),
+        priority: Priority::default(),
     }
 }
 
