@@ -55,11 +55,11 @@ impl Store {
     pub(crate) fn unfinished(&self) -> Result<Vec<Job>, RunnerError> {
         let mut jobs = Vec::new();
         for directory in self.run_directories()? {
-            if !directory.join("result.json").exists()
-                && let Some(job) = read(&directory.join("request.json"))?
-            {
-                jobs.push(job);
+            if directory.join("result.json").exists() {
+                continue;
             }
+            // One that can't be read hinders no other: it goes on when it is asked for again.
+            jobs.extend(read_or_tell(&directory.join("request.json")));
         }
         Ok(jobs)
     }
@@ -68,9 +68,8 @@ impl Store {
     pub(crate) fn retain(&self, runs_kept_max: usize) -> Result<(), RunnerError> {
         let mut finished = Vec::new();
         for directory in self.run_directories()? {
-            if let Some(result) = read::<CheckResult>(&directory.join("result.json"))? {
-                finished.push((result.finished_at, directory));
-            }
+            let result = read_or_tell::<CheckResult>(&directory.join("result.json"));
+            finished.extend(result.map(|result| (result.finished_at, directory)));
         }
         finished.sort();
         let surplus = finished.len().saturating_sub(runs_kept_max);
@@ -143,6 +142,14 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Runner
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(RunnerError::file("reading", path)(error)),
     }
+}
+
+/// Reads a value that others do not depend on; `None` also where it is damaged, which is said.
+fn read_or_tell<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    read(path).unwrap_or_else(|error| {
+        tracing::error!(reason = error.reason(), "a run's record can't be read");
+        None
+    })
 }
 
 /// Creates a directory and those above it with a mode.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use barq_runner::api::{CheckRequest, Outcome, RunState};
+use barq_runner::api::{CheckRequest, Outcome, RunState, RunnerError};
 
 use crate::support::{Place, is_alive, line_after, texts, until};
 
@@ -118,6 +118,50 @@ async fn a_check_that_ended_meanwhile_is_found_ended_without_being_asked_for() {
     let runner = place.runner();
     until(|| matches!(runner.state("key").unwrap(), Some(RunState::Finished(_)))).await;
     assert_eq!(runner.run(request).await.unwrap().outcome, Outcome::Passed);
+}
+
+/// A state file that is damaged or empty is neither the end of everything nor nothing at all.
+#[tokio::test]
+async fn a_damaged_record_concerns_its_own_run_only() {
+    let place = Place::new();
+    let commit = place.commit(&[]);
+    let ran = place.shared("ran");
+    let run = format!("echo x >> {}", ran.display());
+    let runner = place.runner();
+    for key in ["whole", "half", "empty"] {
+        let request = place.check(key, &commit, &run);
+        runner.run(request).await.unwrap();
+    }
+    let runs = place.root.join("data/runner/runs");
+    let asked = fs::read(runs.join("whole/request.json")).unwrap();
+    for (file, content) in [
+        ("half/result.json", &asked[..asked.len() / 2]),
+        ("empty/result.json", b"".as_slice()),
+        ("new/request.json", b"".as_slice()),
+    ] {
+        let file = runs.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    }
+
+    let runner = place.runner();
+    for (key, expected) in [
+        ("whole", true),
+        ("half", false),
+        ("empty", false),
+        ("new", true),
+    ] {
+        let result = runner.run(place.check(key, &commit, &run)).await;
+        match result {
+            Ok(result) if expected => assert_eq!(result.outcome, Outcome::Passed, "{key}"),
+            Err(RunnerError::Damaged { path, .. }) if !expected => {
+                assert_eq!(path, runs.join(key).join("result.json"));
+            }
+            other => panic!("{key}: {other:?}"),
+        }
+    }
+    let times = fs::read_to_string(ran).unwrap().lines().count();
+    assert_eq!(times, 4, "what has a record is not run again");
 }
 
 #[tokio::test]
