@@ -10,6 +10,7 @@ use barq_core::effect::{Effect, EffectKey, Outcome};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::moment;
 use crate::ports::{Configuration, PortError, Ports, Source, Started};
 
 /// How long a check may wait for its turn beside its own time-out, which the runner enforces.
@@ -47,7 +48,8 @@ impl Executor {
         let (ports, outcomes, own) = (self.ports.clone(), self.outcomes.clone(), key.clone());
         let task = tokio::spawn(async move {
             let started = Started::new(key.clone(), outcomes.clone());
-            let limit = time_out(&effect);
+            let (limit, of) = (time_out(&effect), key.to_string());
+            moment::reached(moment::BEGUN, &of);
             let outcome =
                 match tokio::time::timeout(limit, carry_out(&ports, &key, effect, started)).await {
                     Ok(Ok(outcome)) => outcome,
@@ -58,6 +60,7 @@ impl Executor {
                         error: format!("no answer within {} s", limit.as_secs()),
                     },
                 };
+            moment::reached(moment::CARRIED_OUT, &of);
             tracing::debug!(%key, ?outcome, "effect ends");
             if outcomes.send((key, outcome)).await.is_err() {
                 tracing::debug!("the engine has stopped before an effect's outcome");

@@ -10,6 +10,7 @@ mod executor;
 pub mod history;
 pub mod journal;
 pub mod machine;
+mod moment;
 pub mod ports;
 mod projection;
 pub mod simulation;

@@ -8,6 +8,7 @@ pub mod api;
 mod control;
 pub mod instances;
 pub mod logs;
+mod moment;
 mod proxy;
 pub mod server;
 mod statistics;

@@ -1,13 +1,15 @@
 //! A tiny shop, delivered by the end-to-end tests: what it does is said by the file `mode` beside it.
 //!
 //! `good`: 200. `bad`: 500 for everything but health. `half`: every second request fails. `unhealthy`: `/health/ready`
-//! says 503. `crash`: ends at once. It counts what it is asked into `$COUNT_FILE`, one line a request (revision, path, status, time in
-//! microseconds), so that a test knows what arrived, and when, from somebody else than barq. Little more than the standard library: it starts in a
+//! says 503. `crash`: ends at once. It counts what it is asked into `$COUNT_FILE`, one line a request (revision, path,
+//! status, time in microseconds), and its starts into the file of that name with the extension `starts` (revision), so that
+//! a test knows what arrived, and when, from somebody else than barq. Little more than the standard library: it starts in a
 //! millisecond.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,16 +30,16 @@ fn main() -> ExitCode {
     }
     let port = variable("PORT").parse::<u16>().expect("PORT is a port");
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
-    let count = std::env::var_os("COUNT_FILE").map(|path| {
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .expect("a file to count in")
-    });
+    let count = std::env::var_os("COUNT_FILE").map(|path| append(Path::new(&path)));
+    let revision = variable("K_REVISION");
+    if let Some(path) = std::env::var_os("COUNT_FILE") {
+        let path = Path::new(&path).with_extension("starts");
+        let mut starts = append(&path);
+        writeln!(starts, "{revision}").expect("it can be written");
+    }
     let shop = Arc::new(Shop {
         mode,
-        revision: variable("K_REVISION"),
+        revision,
         count,
         requests: AtomicU64::new(0),
     });
@@ -50,6 +52,12 @@ fn main() -> ExitCode {
         });
     }
     ExitCode::SUCCESS
+}
+
+fn append(path: &Path) -> File {
+    let mut options = OpenOptions::new();
+    let file = options.create(true).append(true).open(path);
+    file.expect("a file to count in")
 }
 
 fn variable(name: &str) -> String {

@@ -5,6 +5,8 @@
 
 pub mod cli;
 pub mod client;
+#[cfg(feature = "crash-points")]
+mod crash_points;
 pub mod data;
 pub mod demo;
 pub mod git;

@@ -17,6 +17,7 @@ use crate::codec::{self, CodecError};
 use crate::executor::Executor;
 use crate::journal::{AppendError, Batch, Head, IdempotencyRecord, JournalWriter, Sequence};
 use crate::machine::Machine;
+use crate::moment;
 use crate::ports::{DataPlane, PortError, Ports, Seen};
 use crate::projection;
 
@@ -254,6 +255,8 @@ impl Loop {
             idempotency,
         };
         self.append(batch).await?;
+        let of = moment::of_events(&decided, self.head.sequence);
+        moment::reached(moment::APPENDED, &of);
         for recorded in &decided {
             tracing::info!(
                 subject = recorded.event.subject(),

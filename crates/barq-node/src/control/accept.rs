@@ -11,6 +11,7 @@ use super::disk::Stored;
 use super::service::{Served, Service, State};
 use super::{Dirty, Services, lock};
 use crate::api::{Accepted, Refusal, RevisionConfiguration, ServiceConfiguration, Trip};
+use crate::moment;
 use crate::proxy::Revision;
 use crate::statistics::{RevisionStatistics, StepCounts, StepStatistics};
 
@@ -35,11 +36,13 @@ impl Services {
             }
             Considered::New { towards_stable } => towards_stable,
         };
-        let name = service.name.clone();
+        let (name, generation) = (service.name.clone(), configuration.generation);
         if towards_stable {
             self.put_in_force(&service, plan, &configuration, false)?;
             let switched = arrived.elapsed();
+            moment::reached(moment::SWAPPED_FIRST, &name, generation);
             let durable = self.write_configuration(&service).await;
+            moment::reached(moment::WRITTEN_LAST, &name, generation);
             return Ok(accepted(&configuration, switched, durable));
         }
         // Until it is in force nobody writes what was in force before over it.
@@ -47,11 +50,13 @@ impl Services {
         self.write_ahead(&service, &configuration)
             .await
             .map_err(|why| Refusal::NotKept { why })?;
+        moment::reached(moment::WRITTEN_AHEAD, &name, generation);
         if let Err(refusal) = self.put_in_force(&service, plan, &configuration, true) {
             // Something came between: what is in force goes back to the disk.
             self.mark_dirty(&name, Dirty::Configuration);
             return Err(refusal);
         }
+        moment::reached(moment::SWAPPED_LAST, &name, generation);
         Ok(accepted(&configuration, arrived.elapsed(), true))
     }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::api::{ServiceConfiguration, Trip};
+use crate::moment;
 use crate::statistics::StepCounts;
 
 /// Bytes of a file that is read.
@@ -104,6 +105,7 @@ impl Disk {
         }
         let temporary = path.with_extension("new");
         write(&temporary, stored, true)?;
+        moment::reached(moment::BESIDE, service, stored.configuration.generation);
         fs::rename(&temporary, &path).map_err(DiskError::Write)?;
         File::open(&self.configurations)
             .and_then(|directory| directory.sync_all())

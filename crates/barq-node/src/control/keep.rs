@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::service::{Service, State};
 use super::{Dirty, Services};
+use crate::moment;
 
 /// Between two looks at what only time changes.
 const KEEP_PERIOD: Duration = Duration::from_millis(500);
@@ -72,6 +73,8 @@ impl Services {
             canary.wire.close();
         }
         self.publish(service, state);
+        let generation = state.control.generation();
+        moment::reached(moment::LEASE_ENDED, &service.name, generation);
         self.mark_dirty(&service.name, Dirty::Counters);
         self.changes.send_modify(|change| *change += 1);
     }

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::service::{Service, State};
 use super::{Dirty, Services};
 use crate::api::Trip;
+use crate::moment;
 use crate::proxy::Verdict;
 
 impl Services {
@@ -73,6 +74,7 @@ impl Services {
             return;
         };
         self.publish(service, state);
+        moment::reached(moment::TRIPPED, &service.name, trip.generation);
         let shifted = decided.elapsed();
         let trip = Trip {
             number: trip.number,

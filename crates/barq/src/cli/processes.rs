@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use super::Context;
 use super::arguments::{ProcessArguments, UpArguments};
@@ -26,11 +27,13 @@ pub(super) fn log_to_stderr() {
     let filter = EnvFilter::try_from_env(LOG_VARIABLE)
         .or_else(|_| EnvFilter::try_from_default_env())
         .unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let log = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
-        .finish();
+        .with_filter(filter);
+    let subscriber = tracing_subscriber::registry().with(log);
+    #[cfg(feature = "crash-points")]
+    let subscriber = subscriber.with(crate::crash_points::layer());
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         // Only a second call in one process fails: the first one's subscriber stays.
     }

@@ -73,6 +73,15 @@ impl Load {
         self.samples.lock().expect("not poisoned").clone()
     }
 
+    /// Waits until so many more were answered.
+    pub(crate) async fn goes_on(&self, more: usize) {
+        let enough = self.samples().len() + more;
+        super::eventually("more requests", async || {
+            (self.samples().len() >= enough).then_some(())
+        })
+        .await;
+    }
+
     /// Begins no more requests, waits for the answers, and gives all of them.
     pub(crate) async fn stop(self) -> Vec<Sample> {
         self.stop.notify_one();
@@ -128,4 +137,14 @@ async fn ask(request: reqwest::RequestBuilder) -> Sample {
             said: format!("{error:?}"),
         },
     }
+}
+
+/// What clients saw that was no success.
+pub(crate) fn failed(samples: &[Sample]) -> Vec<String> {
+    assert!(samples.len() > 100, "there was hardly any load");
+    samples
+        .iter()
+        .filter(|sample| sample.status != Some(200))
+        .map(|sample| format!("{:?} {}", sample.status, sample.said))
+        .collect()
 }

@@ -8,10 +8,13 @@
 )]
 
 mod apart;
+mod crash;
+mod deaths;
 mod load;
 mod processes;
 mod repository;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,7 +25,8 @@ use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-pub(crate) use load::{Connections, Load, Sample};
+pub(crate) use deaths::{Death, Deaths, moments, only_those_in_flight_broke};
+pub(crate) use load::{Connections, Load, Sample, failed};
 pub(crate) use repository::{Repository, Settings};
 
 /// The longest that anything is waited for.
@@ -262,6 +266,16 @@ impl Barq {
         arrivals
     }
 
+    /// How often an instance of each revision was started in production, by the shop's own record.
+    pub(crate) fn starts(&self) -> BTreeMap<String, usize> {
+        let path = self.count_file().with_extension("starts");
+        let mut starts = BTreeMap::new();
+        for revision in std::fs::read_to_string(path).unwrap_or_default().lines() {
+            *starts.entry(revision.to_owned()).or_default() += 1;
+        }
+        starts
+    }
+
     /// Where the shop counts.
     pub(crate) fn count_file(&self) -> PathBuf {
         self.directory.path().join("counts").join("requests")
@@ -338,6 +352,7 @@ fn up(directory: &Path, listen: &str, ingress: &str) -> (Child, Value) {
         .arg("--data")
         .arg(directory.join("data"))
         .env_remove("DATABASE_URL")
+        .env(crash::VARIABLE, crash::directory(directory))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log(directory))

@@ -1,9 +1,10 @@
 //! The shop's working copy: commits that behave as they are told, pushed by the system's git.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::time::Instant;
 
-use super::Barq;
+use super::{Barq, PATIENCE};
 
 /// What a test may want otherwise in the shop's `barq.toml`.
 #[derive(Debug, Clone)]
@@ -14,6 +15,10 @@ pub(crate) struct Settings {
     pub(crate) production: String,
     /// The command of the one check.
     pub(crate) check: String,
+    /// The command of the build.
+    pub(crate) build: String,
+    /// The project's own smoke test.
+    pub(crate) smoke: String,
 }
 
 impl Default for Settings {
@@ -22,6 +27,8 @@ impl Default for Settings {
             steps: "{ traffic = 10, hold = \"1s\", max_errors = 5 }, { traffic = 50, hold = \"1s\", max_errors = 10 }, { traffic = 100 }".to_owned(),
             production: "lease = \"10s\"".to_owned(),
             check: "test -f mode".to_owned(),
+            build: String::new(),
+            smoke: String::new(),
         }
     }
 }
@@ -68,7 +75,14 @@ impl Repository {
             steps,
             production,
             check,
+            build,
+            smoke,
         } = settings;
+        let run = |table: &str, run: &str| match run {
+            "" => String::new(),
+            run => format!("{table}run = \"{run}\""),
+        };
+        let (build, smoke) = (run("", build), run("[smoke]\n", smoke));
         let count = self.count_file.display();
         let app = &self.app;
         let text = format!(
@@ -77,12 +91,14 @@ impl Repository {
 name = "unit"
 run = "{check}"
 [build]
+{build}
 files = {{ app = "app", mode = "mode" }}
 command = ["./app"]
 [health]
 startup = {{ path = "/health/live", initial_delay = "0s", period = "100ms", timeout = "100ms", failures = 50 }}
 liveness = {{ path = "/health/live", period = "1s", timeout = "1s", failures = 5 }}
 readiness = {{ path = "/health/ready", period = "200ms", timeout = "200ms", failures = 5 }}
+{smoke}
 [environments.staging]
 instances = {{ min = 1, max = 2 }}
 [environments.production]
@@ -102,17 +118,25 @@ steps = [{steps}]
         delivery(&told).unwrap_or_else(|| panic!("no delivery in {told}"))
     }
 
-    /// As [`Self::push`], to any branch; gives what the push printed.
-    pub(crate) fn push_to(&self, branch: &str, mode: &str) -> String {
+    /// Pushes a mode of the shop to a server that may die meanwhile, again until git says that it is there.
+    pub(crate) fn push_through_kills(&self, mode: &str) {
+        self.commit(mode);
+        let deadline = Instant::now() + PATIENCE;
+        while !self.try_git(&["push", "--quiet", "barq", "HEAD:refs/heads/main"]) {
+            assert!(Instant::now() < deadline, "the push never came through");
+        }
+    }
+
+    fn commit(&self, mode: &str) {
         std::fs::write(self.path.join("mode"), mode).expect("written");
         self.git(&["add", "--all"]);
-        self.git(&[
-            "commit",
-            "--quiet",
-            "--allow-empty",
-            "-m",
-            &format!("Be {mode}"),
-        ]);
+        let message = format!("Be {mode}");
+        self.git(&["commit", "--quiet", "--allow-empty", "-m", &message]);
+    }
+
+    /// As [`Self::push`], to any branch; gives what the push printed.
+    pub(crate) fn push_to(&self, branch: &str, mode: &str) -> String {
+        self.commit(mode);
         self.git(&[
             "push",
             "--quiet",
@@ -124,18 +148,26 @@ steps = [{steps}]
 
     /// Runs git there and gives what it printed.
     pub(crate) fn git(&self, arguments: &[&str]) -> String {
-        let output = Command::new("git")
+        let output = self.run_git(arguments);
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert!(output.status.success(), "git {arguments:?}: {text}");
+        text
+    }
+
+    fn try_git(&self, arguments: &[&str]) -> bool {
+        self.run_git(arguments).status.success()
+    }
+
+    fn run_git(&self, arguments: &[&str]) -> Output {
+        Command::new("git")
             .args(arguments)
             .current_dir(&self.path)
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_TERMINAL_PROMPT", "0")
             .output()
-            .expect("git runs");
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        assert!(output.status.success(), "git {arguments:?}: {text}");
-        text
+            .expect("git runs")
     }
 }
 
