@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The first restart waits this long; each further one twice as long.
 const RESTART_DELAY_MIN: Duration = Duration::from_millis(50);
-/// No restart waits longer than this.
-const RESTART_DELAY_MAX: Duration = Duration::from_secs(10);
+/// No restart waits longer than this: users' requests wait for the node meanwhile, and must not wait for a second.
+const RESTART_DELAY_MAX: Duration = Duration::from_millis(500);
 /// A child that ran this long was well: its next restart waits the shortest time again.
 const STEADY_AFTER: Duration = Duration::from_secs(30);
 /// After SIGKILL the kernel needs a moment, not more.
