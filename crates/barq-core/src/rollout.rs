@@ -20,6 +20,8 @@ pub use apply::apply;
 /// How often a step may be entered: an expired lease is no verdict, but neither may it go on for ever (architecture
 /// section 3: "at most 3 times" again).
 pub const STEP_ENTRIES_MAX: u32 = 4;
+/// How often stable may answer that it is not fit to go back to before the rollout goes on without a canary.
+pub const UNFIT_ANSWERS_MAX: u32 = 5;
 
 /// A rollout's state.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +42,8 @@ pub struct Rollout {
     pub size: u32,
     /// Instances that stable had when it was proven: its full size.
     pub stable_size: u32,
+    /// How often stable answered that it is not fit to go back to.
+    pub target_unfit: u32,
     /// Why there was no canary, if there was none.
     pub direct: Option<DirectReason>,
     /// What the smoke tests saw.

@@ -57,16 +57,16 @@ pub struct App {
     pub refs: BTreeMap<String, CommitHash>,
 }
 
-/// An effect that must be tried again.
+/// An effect that must be tried again: it came to no result, or must be asked again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
-    /// Attempts that came to no result.
+    /// Attempts that came to no result, or to none that ends it.
     pub failed: u32,
     /// When the next may begin.
     pub not_before: Timestamp,
     /// Since when.
     pub since: Timestamp,
-    /// The last error, in words.
+    /// What the last attempt came to, in words.
     pub error: String,
 }
 

@@ -1,6 +1,6 @@
 //! What came of an effect. An outcome whose key is no longer pending is late, and yields no event.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Draft;
 use crate::effect::{EffectKey, EffectTarget, Outcome, PlanRefusal};
@@ -10,7 +10,8 @@ use crate::event::{
 };
 use crate::identity::{DeliveryId, IncidentId, RolloutId, ServiceId};
 use crate::pending::unfinished;
-use crate::rollout::{Phase, Rollout};
+use crate::report::failed;
+use crate::rollout::{Phase, Rollout, UNFIT_ANSWERS_MAX};
 use crate::service::Service;
 
 /// Attempts of an effect whose lasting failure ends what it is for; the others go on for ever, since giving up would
@@ -20,8 +21,6 @@ const ATTEMPTS_MAX: u32 = 5;
 const VERIFY_ROUNDS_MAX: u32 = 5;
 /// Between two rounds.
 const VERIFY_PAUSE: SignedDuration = SignedDuration::from_secs(1);
-/// How often a rollback target is asked that is not as it should be.
-const PROVE_ATTEMPTS_MAX: u32 = 5;
 /// The pause after the first attempt; doubled with each further one.
 const RETRY_PAUSE: SignedDuration = SignedDuration::from_millis(500);
 /// The longest pause.
@@ -203,15 +202,17 @@ impl Draft<'_> {
         else {
             return;
         };
-        let event = match failures(&lines) {
+        let event = match failed(&lines) {
             None => RolloutEvent::SmokePassed { lines },
-            Some(failures) => RolloutEvent::Failed {
-                reason: format!("smoke tests failed: {failures}"),
+            Some(failed) => RolloutEvent::Failed {
+                reason: format!("smoke tests failed: {failed}"),
             },
         };
         self.of_rollout(&rollout, event);
     }
 
+    /// Only the node's own answer that stable is not fit counts: a bad stable must not block its fix, but one that could
+    /// not be asked may be a good one.
     fn of_prove(&mut self, id: &RolloutId, key: &EffectKey, outcome: Outcome) {
         let (
             Outcome::TargetProbed {
@@ -232,8 +233,10 @@ impl Draft<'_> {
         if ready < desired {
             failures.insert(0, format!("{ready} of {desired} instances are ready"));
         }
-        if key.attempt < PROVE_ATTEMPTS_MAX {
-            self.try_again(key.target.clone(), failures.join("; "));
+        if rollout.target_unfit + 1 < UNFIT_ANSWERS_MAX {
+            let retry_at = self.retry_at(&key.target);
+            let event = RolloutEvent::TargetUnfit { failures, retry_at };
+            self.of_rollout(&rollout, event);
         } else {
             let reason = DirectReason::StableNotReady { failures };
             self.go_direct(&rollout, reason, desired);
@@ -246,7 +249,7 @@ impl Draft<'_> {
         else {
             return;
         };
-        if failures(&lines).is_none() {
+        if failed(&lines).is_none() {
             self.of_rollout(&rollout, RolloutEvent::Verified { lines });
             self.of_rollout(&rollout, RolloutEvent::Succeeded);
             self.resolve_incidents(&rollout);
@@ -314,28 +317,24 @@ impl Draft<'_> {
     }
 
     fn try_again(&mut self, target: EffectTarget, error: String) {
-        let attempt = self.failed_attempts(&target) + 1;
-        let doublings = self.failed_attempts(&target).min(RETRY_DOUBLINGS_MAX);
+        let event = EffectEvent::AttemptFailed {
+            retry_at: self.retry_at(&target),
+            key: EffectKey {
+                attempt: self.failed_attempts(&target) + 1,
+                target,
+            },
+            error,
+        };
+        self.by_itself(Event::Effect(event));
+    }
+
+    /// When an effect may be tried again whose present attempt did not bring what is needed.
+    fn retry_at(&self, target: &EffectTarget) -> Timestamp {
+        let doublings = self.failed_attempts(target).min(RETRY_DOUBLINGS_MAX);
         let pause = RETRY_PAUSE
             .saturating_mul(1 << doublings)
             .min(RETRY_PAUSE_MAX);
         // Half of the pause is fixed, half is chance, so that what failed together does not come back together.
-        let spread = pause.mul_f64(0.5 + 0.5 * self.context.jitter.clamp(0.0, 1.0));
-        let event = EffectEvent::AttemptFailed {
-            key: EffectKey { target, attempt },
-            error,
-            retry_at: self.after(spread),
-        };
-        self.by_itself(Event::Effect(event));
+        self.after(pause.mul_f64(0.5 + 0.5 * self.context.jitter.clamp(0.0, 1.0)))
     }
-}
-
-/// The lines that did not pass, in one; none where all did.
-fn failures(lines: &[ProbeLine]) -> Option<String> {
-    let failed: Vec<String> = lines
-        .iter()
-        .filter(|line| !line.passed)
-        .map(|line| format!("{}: {}", line.what, line.detail))
-        .collect();
-    (!failed.is_empty()).then(|| failed.join("; "))
 }

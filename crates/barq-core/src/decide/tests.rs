@@ -2,6 +2,7 @@
 
 mod gate;
 mod peers;
+mod proof;
 mod random;
 mod rules;
 mod walk;

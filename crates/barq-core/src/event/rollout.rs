@@ -200,6 +200,13 @@ pub enum RolloutEvent {
     /// There is nothing to go back to: no canary, straight to 100 %.
     WentDirect(DirectReason),
     /// Before a step: the canary grows to the size of its share.
+    /// The revision to go back to answered that it is not fit for it; it is asked again.
+    TargetUnfit {
+        /// What was not as it should be, one line each.
+        failures: Vec<String>,
+        /// When it may be asked again.
+        retry_at: Timestamp,
+    },
     StepPrepared {
         /// From 1.
         step: u32,
@@ -297,6 +304,7 @@ impl RolloutEvent {
             Self::WentDirect(_) => "rollout.went_direct",
             Self::StepPrepared { .. } => "rollout.step_prepared",
             Self::StepEntered(_) => "rollout.step_entered",
+            Self::TargetUnfit { .. } => "rollout.target_unfit",
             Self::Progressed { .. } => "rollout.progressed",
             Self::Interrupted(_) => "rollout.interrupted",
             Self::StepPassed { .. } => "rollout.step_passed",

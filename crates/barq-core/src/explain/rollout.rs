@@ -7,7 +7,8 @@ use crate::effect::EffectTarget;
 use crate::identity::RevisionName;
 use crate::observation::Observed;
 use crate::pending::deadline;
-use crate::rollout::{Phase, Rollout};
+use crate::report::failed;
+use crate::rollout::{Phase, Rollout, UNFIT_ANSWERS_MAX};
 use crate::service::Service;
 use crate::state::State;
 
@@ -52,12 +53,7 @@ pub(super) fn explain(
                 .unwrap_or_else(|| format!("smoke tests of {} at 0 %", rollout.start.revision));
             waiting("smoke_tests", message)
         }
-        Phase::ProvingTarget => {
-            let target = EffectTarget::Prove(rollout.id.clone());
-            let message = retrying(state, &target)
-                .unwrap_or_else(|| "the stable revision proves that it could take over".to_owned());
-            waiting("proof", message)
-        }
+        Phase::ProvingTarget => waiting("proof", proof(state, rollout)),
         Phase::Holding => Some(holding(observed, rollout, now)),
         Phase::Verifying { .. } => waiting("verification", verification(rollout)),
         Phase::RollingBack(rollback) => {
@@ -72,19 +68,35 @@ pub(super) fn explain(
     }
 }
 
+/// No answer is no verdict on stable: only its own answers may lead to a rollout without a canary.
+fn proof(state: &State, rollout: &Rollout) -> String {
+    let target = EffectTarget::Prove(rollout.id.clone());
+    let stable = rollout
+        .start
+        .stable
+        .as_ref()
+        .map_or_else(|| "the stable revision".to_owned(), ToString::to_string);
+    match (state.retries.get(&target), rollout.target_unfit) {
+        (None, _) => format!("{stable} proves that it could take over"),
+        (Some(retry), 0) => format!(
+            "{stable} proves that it could take over; attempt {} came to no result ({}), it is asked again: no canary \
+             begins before it has answered",
+            retry.failed, retry.error
+        ),
+        (Some(retry), unfit) => format!(
+            "{stable} is fit to go back to; the last of {} attempts: {}; after {UNFIT_ANSWERS_MAX} answers that it is \
+             not (so far {unfit}) there is no canary, all traffic goes to the new revision",
+            retry.failed, retry.error
+        ),
+    }
+}
+
 fn verification(rollout: &Rollout) -> String {
     let message = "the version served is verified through the public ingress";
-    let seen: Vec<String> = rollout
-        .verification
-        .iter()
-        .filter(|line| !line.passed)
-        .map(|line| format!("{}: {}", line.what, line.detail))
-        .collect();
-    if seen.is_empty() {
-        message.to_owned()
-    } else {
-        format!("{message}; so far {}", seen.join("; "))
-    }
+    failed(&rollout.verification).map_or_else(
+        || message.to_owned(),
+        |failed| format!("{message}; so far {failed}"),
+    )
 }
 
 /// A plan that the data plane has not accepted comes before everything else.

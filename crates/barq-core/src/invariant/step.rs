@@ -5,10 +5,13 @@ mod entry;
 use super::Found;
 use super::service::finished;
 use crate::delivery::{End, Phase as DeliveryPhase};
-use crate::event::{Event, Recorded, RolloutEvent, ServiceEvent};
+use crate::event::{DirectReason, Event, Recorded, RolloutEvent, ServiceEvent};
 use crate::rollout::{Phase, Rollout};
 use crate::service::Service;
 use crate::state::State;
+
+/// So many answers of its own make stable unfit to go back to; the last one comes with the event that says so.
+const UNFIT_ANSWERS_MIN: u32 = 5;
 
 pub(super) fn check(before: &State, recorded: &Recorded, after: &State, found: &mut Found) {
     deliveries(before, after, found);
@@ -109,6 +112,7 @@ fn rollout_event(
             });
             found.must(matches!(old.phase, Phase::Verifying { .. }), || {
                 format!("it was verified in {:?}", old.phase)
+        RolloutEvent::WentDirect(reason) => went_direct(old, reason, found),
             });
         }
         RolloutEvent::Succeeded => {
@@ -134,6 +138,21 @@ fn passed(old: &Rollout, found: &mut Found) {
         .start
         .settings
         .steps
+/// A canary is left out only where there is nothing to go back to, or where that said of itself, again and again, that it
+/// is not fit; silence is no answer.
+fn went_direct(old: &Rollout, reason: &DirectReason, found: &mut Found) {
+    let fits = match reason {
+        DirectReason::NoStable => old.start.stable.is_none(),
+        DirectReason::StableNotReady { .. } => old.target_unfit + 1 >= UNFIT_ANSWERS_MIN,
+    };
+    found.must(fits, || {
+        format!(
+            "it goes on without a canary ({reason:?}): stable is {:?}, and said {} times that it is not fit",
+            old.start.stable, old.target_unfit
+        )
+    });
+}
+
         .get((old.step as usize).saturating_sub(1))
     else {
         return found.must(false, || format!("it passed step {}", old.step));

@@ -10,7 +10,8 @@ pub fn because(cause: &RollbackCause) -> String {
             trip.errors, trip.step, trip.in_flight
         ),
         RollbackCause::VerificationFailed { lines } => {
-            format!("the final verification failed: {}", failed(lines))
+            let failed = failed(lines).unwrap_or_default();
+            format!("the final verification failed: {failed}")
         }
         RollbackCause::NotReady { reason } => one_line(reason),
         RollbackCause::Interrupted {
@@ -64,19 +65,20 @@ fn interrupted(interruption: Interruption) -> &'static str {
         Interruption::LeaseExpired => "the lease ran out",
         Interruption::NodeRestarted => "the node restarted",
     }
-}
-
-fn guard(errors: u64) -> String {
-    format!("{errors} errors after the rollout reached the guard's limit")
-}
-
-fn failed(lines: &[ProbeLine]) -> String {
+/// The probe lines that did not pass, in one line; none where all did.
+pub fn failed(lines: &[ProbeLine]) -> Option<String> {
     let failed: Vec<String> = lines
         .iter()
         .filter(|line| !line.passed)
         .map(|line| format!("{}: {}", line.what, one_line(&line.detail)))
         .collect();
-    failed.join("; ")
+    (!failed.is_empty()).then(|| failed.join("; "))
+}
+
+}
+
+fn guard(errors: u64) -> String {
+    format!("{errors} errors after the rollout reached the guard's limit")
 }
 
 fn said(message: Option<&String>) -> String {

@@ -14,6 +14,7 @@ impl Rollout {
             id,
             size: start.size,
             stable_size: 0,
+            target_unfit: 0,
             start,
             phase: Phase::Deploying,
             phase_since: at,
@@ -52,6 +53,7 @@ pub fn apply(rollout: &mut Rollout, event: &RolloutEvent, at: Timestamp) {
             enter(rollout, Phase::ProvingTarget, at);
         }
         RolloutEvent::TargetProven { size } => rollout.stable_size = *size,
+        RolloutEvent::TargetUnfit { .. } => rollout.target_unfit += 1,
         RolloutEvent::WentDirect(reason) => rollout.direct = Some(reason.clone()),
         RolloutEvent::StepPrepared { step, size } => {
             rollout.size = rollout.size.max(*size);

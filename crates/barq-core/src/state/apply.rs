@@ -113,6 +113,14 @@ fn rollout_event(state: &mut State, id: &RolloutId, event: &RolloutEvent, at: Ti
     if let Some(service) = state.services.get_mut(&rollout.start.service) {
         service_after(Arc::make_mut(service), rollout, event, at);
     }
+    if let RolloutEvent::TargetUnfit { failures, retry_at } = event {
+        // The next question has a key of its own.
+        let target = EffectTarget::Prove(id.clone());
+        let attempt = state.retries.get(&target).map_or(0, |retry| retry.failed) + 1;
+        let key = EffectKey { target, attempt };
+        attempt_failed(state, &key, &failures.join("; "), *retry_at, at);
+        return;
+    }
     if rollout.ended() {
         state.retries.retain(|target, _| match target {
             EffectTarget::Smoke(of) | EffectTarget::Prove(of) | EffectTarget::Verify(of, _) => {
@@ -145,6 +153,7 @@ fn service_after(service: &mut Service, rollout: &Rollout, event: &RolloutEvent,
         | RolloutEvent::Deployed { .. }
         | RolloutEvent::SmokePassed { .. }
         | RolloutEvent::TargetProven { .. }
+        | RolloutEvent::TargetUnfit { .. }
         | RolloutEvent::WentDirect(_)
         | RolloutEvent::StepPrepared { .. }
         | RolloutEvent::StepEntered(_)

@@ -3,6 +3,7 @@
 use barq_core::configuration::Role;
 use barq_core::delivery::{Delivery, Gate, Phase};
 use barq_core::event::{CheckOutcome, ProbeLine};
+use barq_core::report::failed;
 use barq_core::rollout::{self, Rollout};
 use barq_engine::engine::View;
 use sha2::{Digest, Sha256};
@@ -139,23 +140,16 @@ fn rollout_facts(view: &View, rollout: &Rollout) -> Vec<Fact> {
 }
 
 fn probes(name: String, lines: &[ProbeLine]) -> Fact {
-    let failed: Vec<String> = lines
-        .iter()
-        .filter(|line| !line.passed)
-        .map(|line| format!("{}: {}", line.what, line.detail))
-        .collect();
-    let detail = if failed.is_empty() {
-        lines
-            .iter()
-            .map(|line| format!("{} {}", line.what, line.detail))
-            .collect::<Vec<_>>()
-            .join(", ")
-    } else {
-        failed.join("; ")
-    };
+    let failed = failed(lines);
     Fact {
         name,
-        ok: (!lines.is_empty()).then_some(failed.is_empty()),
-        detail,
+        ok: (!lines.is_empty()).then_some(failed.is_none()),
+        detail: failed.unwrap_or_else(|| {
+            lines
+                .iter()
+                .map(|line| format!("{} {}", line.what, line.detail))
+                .collect::<Vec<_>>()
+                .join(", ")
+        }),
     }
 }

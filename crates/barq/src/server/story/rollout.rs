@@ -1,10 +1,8 @@
 //! The lines of a rollout: deploy, smoke tests, steps, verification, and the way back.
 
-use barq_core::event::{
-    Counts, DirectReason, Interruption, ProbeLine, RolloutEvent, RolloutStart, StepEntry,
-};
+use barq_core::event::{Counts, DirectReason, Interruption, RolloutEvent, RolloutStart, StepEntry};
 use barq_core::identity::RolloutId;
-use barq_core::report::{because, milliseconds, one_line};
+use barq_core::report::{because, failed, milliseconds, one_line};
 
 use crate::output::text;
 
@@ -24,6 +22,10 @@ fn line(event: &RolloutEvent) -> String {
                 "the stable revision proved that it could take over, with {}",
                 count(*size)
             )
+        }
+        RolloutEvent::TargetUnfit { failures, .. } => {
+            let failures = failures.join("; ");
+            format!("the stable revision is not fit to go back to yet: {failures}")
         }
         RolloutEvent::WentDirect(reason) => direct(reason),
         RolloutEvent::StepPrepared { step, size } => {
@@ -51,7 +53,8 @@ fn line(event: &RolloutEvent) -> String {
             )
         }
         RolloutEvent::VerificationRetried { lines, .. } => {
-            format!("not verified yet: {}", failed(lines))
+            let failed = failed(lines).unwrap_or_default();
+            format!("not verified yet: {failed}")
         }
         RolloutEvent::RollbackStarted { cause, to, .. } => match to {
             Some(to) => format!("back to {to}: {}", because(cause)),
@@ -123,15 +126,6 @@ fn interrupted(interruption: Interruption) -> &'static str {
         Interruption::LeaseExpired => "the lease ran out",
         Interruption::NodeRestarted => "the node restarted",
     }
-}
-
-fn failed(lines: &[ProbeLine]) -> String {
-    let failed: Vec<String> = lines
-        .iter()
-        .filter(|line| !line.passed)
-        .map(|line| format!("{}: {}", line.what, one_line(&line.detail)))
-        .collect();
-    failed.join("; ")
 }
 
 fn count(instances: u32) -> String {
