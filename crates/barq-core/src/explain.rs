@@ -6,7 +6,7 @@ mod rollout;
 
 use jiff::Timestamp;
 
-use crate::delivery::{Delivery, Phase};
+use crate::delivery::{Delivery, End, Phase};
 use crate::effect::EffectTarget;
 use crate::identity::RolloutId;
 use crate::observation::Observed;
@@ -57,9 +57,14 @@ pub fn explain(
                 "a {} approves it for {}: barq approve {}",
                 gate.role, gate.environment, delivery.id
             );
-            for reason in &gate.reasons {
+            for reason in gate
+                .reasons
+                .iter()
+                .cloned()
+                .chain(replaced(state, delivery))
+            {
                 message.push_str("; ");
-                message.push_str(reason);
+                message.push_str(&reason);
             }
             waiting("approval", message, Some(gate.expires_at))
         }
@@ -132,16 +137,30 @@ fn entering(state: &State, delivery: &Delivery, environment: &str) -> Option<Wai
         });
     }
     let running = state.running(service)?;
+    let replaced = replaced(state, delivery).map_or_else(String::new, |it| format!("; {it}"));
     Some(Waiting {
         kind: "queue",
         message: format!(
-            "{} ends, which is {} in {environment}",
+            "{} ends, which is {} in {environment}{replaced}",
             running.id,
             running.state_name().replace('_', " ")
         ),
         since: delivery.phase_since,
         until: None,
     })
+}
+
+/// The older deliveries that a waiting one took the place of, in words; none where there are none.
+fn replaced(state: &State, delivery: &Delivery) -> Option<String> {
+    let older: Vec<String> = state
+        .deliveries
+        .values()
+        .filter(
+            |it| matches!(&it.phase, Phase::Ended(End::Superseded { by }) if *by == delivery.id),
+        )
+        .map(|it| it.id.to_string())
+        .collect();
+    (!older.is_empty()).then(|| format!("it took the place of {}", older.join(", ")))
 }
 
 /// Why an effect is tried again, if it is.

@@ -111,6 +111,19 @@ impl State {
         self.services.get(id).map(Arc::as_ref)
     }
 
+    /// The environment of a service that nothing has entered yet, where a delivered configuration declares it.
+    pub fn declared(&self, id: &ServiceId) -> Option<String> {
+        let deliveries = self.deliveries.values().rev();
+        deliveries
+            .filter(|delivery| delivery.push.delivered)
+            .filter_map(|delivery| delivery.configuration())
+            .find_map(|configuration| {
+                let names = configuration.environments.iter().map(|it| &it.name);
+                let mut names = names.filter(|name| configuration.service_in(name) == id.as_str());
+                names.next().cloned()
+            })
+    }
+
     /// The incident of that id, if it is remembered.
     pub fn incident(&self, id: &IncidentId) -> Option<&Incident> {
         self.incidents.get(id).map(Arc::as_ref)

@@ -34,7 +34,7 @@ impl Draft<'_> {
             Err(reason) => return self.of_delivery(delivery, DeliveryEvent::Failed { reason }),
         };
         if let Some(event) = self.turned_away(delivery, &entry) {
-            return self.of_delivery(delivery, event);
+            return self.turn_away(delivery, event);
         }
         if let Some((rule, reasons)) = self.approval_missing(delivery, &entry) {
             let event = DeliveryEvent::ApprovalAsked {
@@ -57,11 +57,24 @@ impl Draft<'_> {
             return;
         };
         if let Some(event) = self.turned_away(delivery, &entry) {
-            self.of_delivery(delivery, event);
+            self.turn_away(delivery, event);
         } else if gate.expires_at <= self.now() {
             self.of_delivery(delivery, DeliveryEvent::Expired);
         } else {
             self.taken_back(delivery);
+        }
+    }
+
+    /// Where a newer one takes its place, both say so.
+    fn turn_away(&mut self, delivery: &Delivery, event: DeliveryEvent) {
+        let newer = match &event {
+            DeliveryEvent::Superseded { by } => Some(by.clone()),
+            _ => None,
+        };
+        self.of_delivery(delivery, event);
+        if let Some(newer) = newer.filter(|it| self.state.deliveries.contains_key(it)) {
+            let of = delivery.id.clone();
+            self.by_itself(Event::Delivery(newer, DeliveryEvent::TookThePlace { of }));
         }
     }
 

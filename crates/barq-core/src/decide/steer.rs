@@ -105,12 +105,20 @@ impl Draft<'_> {
 
     pub(super) fn lock(&mut self, id: &ServiceId, message: String) -> Result<(), Rejection> {
         self.require(STEERS, || format!("lock {id}"))?;
-        let service = self.known_service(id)?;
-        if let Some(lock) = &service.lock {
+        if let Some(lock) = self.state.service(id).and_then(|it| it.lock.as_ref()) {
             return Err(Rejection::Conflict {
                 what: format!("{id} can't be locked"),
                 why: format!("{} locked it: {}", lock.by, lock.message),
             });
+        }
+        if self.state.service(id).is_none() {
+            let Some(environment) = self.state.declared(id) else {
+                return self.known_service(id).map(drop);
+            };
+            self.by_actor(Event::Service(
+                id.clone(),
+                ServiceEvent::Created { environment },
+            ));
         }
         self.by_actor(Event::Service(id.clone(), ServiceEvent::Locked { message }));
         Ok(())

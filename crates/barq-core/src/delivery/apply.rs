@@ -55,7 +55,8 @@ impl Delivery {
 /// Changes the delivery as the event says. `Pushed` is for `Delivery::begin`; here it changes nothing.
 pub fn apply(delivery: &mut Delivery, event: &DeliveryEvent, actor: &Actor, at: Timestamp) {
     match event {
-        DeliveryEvent::Pushed(_) => {}
+        // What it means for the older one is said by the event there.
+        DeliveryEvent::Pushed(_) | DeliveryEvent::TookThePlace { .. } => {}
         DeliveryEvent::CheckStarted { check } => {
             if let Some(check) = find(delivery, check) {
                 check.started_at = Some(at);

@@ -164,6 +164,11 @@ pub enum DeliveryEvent {
         /// Which.
         by: DeliveryId,
     },
+    /// It took the place of an older one, which waited there.
+    TookThePlace {
+        /// Whose.
+        of: DeliveryId,
+    },
     /// Somebody stopped it.
     Cancelled {
         /// What they said.
@@ -199,6 +204,7 @@ impl DeliveryEvent {
             Self::Rejected { .. } => "delivery.rejected",
             Self::Expired => "delivery.expired",
             Self::Superseded { .. } => "delivery.superseded",
+            Self::TookThePlace { .. } => "delivery.took_the_place",
             Self::Cancelled { .. } => "delivery.cancelled",
             Self::Failed { .. } => "delivery.failed",
             Self::Succeeded => "delivery.succeeded",

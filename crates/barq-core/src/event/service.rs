@@ -126,6 +126,11 @@ pub enum ServiceEvent {
         /// The generation in force there.
         generation: u64,
     },
+    /// It is known by name before anything has entered: somebody locked it.
+    Created {
+        /// The environment's name.
+        environment: String,
+    },
     /// The data plane took a revision's traffic away.
     Tripped(Trip),
     /// Nothing may enter.
@@ -159,3 +164,4 @@ impl ServiceEvent {
         }
     }
 }
+            Self::Created { .. } => "service.created",

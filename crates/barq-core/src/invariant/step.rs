@@ -31,6 +31,12 @@ pub(super) fn check(before: &State, recorded: &Recorded, after: &State, found: &
                 });
             }
         }
+        Event::Service(id, ServiceEvent::Created { .. }) => {
+            found.about("service", id);
+            found.must(before.service(id).is_none(), || {
+                "it was known before".to_owned()
+            });
+        }
         Event::Service(id, event) => {
             found.about("service", id);
             if let (Some(old), Some(new)) = (before.service(id), after.service(id)) {
@@ -106,13 +112,13 @@ fn rollout_event(
             });
         }
         RolloutEvent::StepPassed { .. } => passed(old, found),
+        RolloutEvent::WentDirect(reason) => went_direct(old, reason, found),
         RolloutEvent::Verified { lines } => {
             found.must(lines.iter().all(|line| line.passed), || {
                 "a verification with failures counts as passed".to_owned()
             });
             found.must(matches!(old.phase, Phase::Verifying { .. }), || {
                 format!("it was verified in {:?}", old.phase)
-        RolloutEvent::WentDirect(reason) => went_direct(old, reason, found),
             });
         }
         RolloutEvent::Succeeded => {
@@ -132,12 +138,6 @@ fn rollout_event(
     }
 }
 
-/// A hold is over by what was seen, not by time.
-fn passed(old: &Rollout, found: &mut Found) {
-    let Some(step) = old
-        .start
-        .settings
-        .steps
 /// A canary is left out only where there is nothing to go back to, or where that said of itself, again and again, that it
 /// is not fit; silence is no answer.
 fn went_direct(old: &Rollout, reason: &DirectReason, found: &mut Found) {
@@ -153,6 +153,12 @@ fn went_direct(old: &Rollout, reason: &DirectReason, found: &mut Found) {
     });
 }
 
+/// A hold is over by what was seen, not by time.
+fn passed(old: &Rollout, found: &mut Found) {
+    let Some(step) = old
+        .start
+        .settings
+        .steps
         .get((old.step as usize).saturating_sub(1))
     else {
         return found.must(false, || format!("it passed step {}", old.step));

@@ -212,11 +212,18 @@ impl Service {
 }
 
 fn service_event(state: &mut State, id: &ServiceId, event: &ServiceEvent, recorded: &Recorded) {
+    if let ServiceEvent::Created { environment } = event {
+        state
+            .services
+            .entry(id.clone())
+            .or_insert_with(|| Arc::new(Service::new(id.clone(), environment.clone())));
+    }
     let Some(service) = state.services.get_mut(id) else {
         return;
     };
     let service = Arc::make_mut(service);
     match event {
+        ServiceEvent::Created { .. } => {}
         ServiceEvent::Planned { generation, plan } => {
             service.generation = *generation;
             service.plan = plan.clone();

@@ -74,8 +74,15 @@ async fn set_lock(
     command: &str,
 ) -> Result<Exit, Failure> {
     let client = context.client()?;
-    let service = context.service(&client, &arguments.environment).await?;
-    let path = ["api", "v1", "services", &service.name, command];
+    let name = match context.service(&client, &arguments.environment).await {
+        Ok(service) => service.name,
+        // Nothing has entered it yet: the server knows whether it is going to be there.
+        Err(missing) if command == "lock" && missing.exit == Exit::Failed => {
+            arguments.environment.clone()
+        }
+        Err(failure) => return Err(failure),
+    };
+    let path = ["api", "v1", "services", &name, command];
     let body = json!({"message": arguments.message});
     let service: Service = client.post(&path, &body).await?;
     context.output.result(&service, || match &service.lock {

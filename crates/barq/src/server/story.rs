@@ -7,7 +7,7 @@ mod delivery;
 mod rollout;
 
 use barq_core::event::{
-    AccessEvent, AppEvent, EffectEvent, Event, IncidentEvent, Plan, Recorded, ServiceEvent,
+    AccessEvent, AppEvent, EffectEvent, Event, IncidentEvent, Plan, Recorded, ServiceEvent, Trip,
 };
 use barq_core::report::{incident_cause, milliseconds, one_line};
 use jiff::Timestamp;
@@ -64,6 +64,9 @@ pub(super) fn person(recorded: &Recorded) -> Option<String> {
 
 fn service(name: &str, event: &ServiceEvent) -> String {
     match event {
+        ServiceEvent::Created { environment } => {
+            format!("{name} is known, and nothing has entered {environment} yet")
+        }
         ServiceEvent::Planned { generation, plan } => {
             format!("{name}: plan {generation}: {}", planned(plan))
         }

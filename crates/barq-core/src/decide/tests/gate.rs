@@ -1,8 +1,11 @@
 //! What a pushed file can't do to its own gate, and whose a service's name is.
 
 use super::world::*;
+use crate::command::{Command, Rejection};
 use crate::configuration::{PRODUCTION, STAGING, ServiceName};
 use crate::delivery::Phase;
+use crate::effect::EffectTarget;
+use crate::event::{DeliveryEvent, Event};
 
 /// The reasons that delivery 2 is given at its gate, after delivery 1 has set the rules.
 fn reasons(
@@ -45,11 +48,11 @@ fn two_apps_do_not_make_the_same_service() {
     let mut clash = configuration(vec![environment(STAGING, false, &[])]);
     clash.service = ServiceName::new("fleet").unwrap();
     let mut pushed = match push(1, clash) {
-        crate::command::Command::Push(pushed) => pushed,
+        Command::Push(pushed) => pushed,
         other => panic!("{other:?}"),
     };
     pushed.app = "another".parse().unwrap();
-    world.must(&lead(), crate::command::Command::Push(pushed));
+    world.must(&lead(), Command::Push(pushed));
     let ended = world
         .state
         .deliveries
@@ -63,7 +66,7 @@ fn two_apps_do_not_make_the_same_service() {
 #[test]
 fn what_production_took_back_disturbs_nobody_when_it_comes_again() {
     let mut world = World::holding(&whole());
-    let back = crate::command::Command::RollBack {
+    let back = Command::RollBack {
         service: service(PRODUCTION),
         to: None,
         message: None,
@@ -73,7 +76,7 @@ fn what_production_took_back_disturbs_nobody_when_it_comes_again() {
     // A fix waits at the gate while somebody tries the bad commit again.
     world.must(&lead(), push(3, whole()));
     world.reach_gate(&delivery(3));
-    let retry = |force| crate::command::Command::Retry {
+    let retry = |force| Command::Retry {
         delivery: delivery(2),
         force,
     };
@@ -103,4 +106,83 @@ fn a_rollout_tells_of_all_commits_since_the_one_that_serves() {
     let hashes: Vec<_> = start.commits.iter().map(|it| it.hash.clone()).collect();
     assert_eq!(hashes, [commit(3).hash, commit(2).hash]);
     assert_eq!(start.since, Some(commit(1).hash));
+}
+
+#[test]
+fn an_environment_is_locked_before_anything_entered_it() {
+    let lock = |environment: &str| Command::Lock {
+        service: service(environment),
+        message: "not yet".to_owned(),
+    };
+    let mut world = World::new();
+    let refused = world.give(&lead(), lock(PRODUCTION));
+    assert!(
+        matches!(refused, Err(Rejection::Unknown { .. })),
+        "nobody knows it yet"
+    );
+    world.must(&lead(), push(1, small()));
+    let refused = world.give(&lead(), lock("nowhere"));
+    assert!(
+        matches!(refused, Err(Rejection::Unknown { .. })),
+        "{refused:?}"
+    );
+    world.must(&lead(), lock(PRODUCTION));
+    world.reach_gate(&delivery(1));
+    let (id, message) = (delivery(1), None);
+    world.must(
+        &lead(),
+        Command::Approve {
+            delivery: id.clone(),
+            message,
+        },
+    );
+    assert!(world.service(PRODUCTION).rollout.is_none());
+    let waiting = world.state.delivery(&id).unwrap();
+    let waits = crate::explain(&world.state, &world.observed, waiting, world.now).unwrap();
+    assert_eq!(waits.kind, "lock");
+    world.let_go();
+    world.until(|state| state.delivery(&id).unwrap().ended());
+    assert_eq!(world.state.delivery(&id).unwrap().state_name(), "succeeded");
+}
+
+#[test]
+fn who_takes_the_place_of_whom_is_said_on_both_sides() {
+    let mut world = World::holding(&small());
+    world.must(&lead(), push(3, small()));
+    world.reach_gate(&delivery(3));
+    let (id, message) = (delivery(3), None);
+    world.must(
+        &lead(),
+        Command::Approve {
+            delivery: id,
+            message,
+        },
+    );
+    world.must(&lead(), push(4, small()));
+    let mut told = Vec::new();
+    while !matches!(
+        &world.state.deliveries[&delivery(4)].phase,
+        Phase::AwaitingApproval(_)
+    ) {
+        let of_newest = |it: &EffectTarget| matches!(it, EffectTarget::Check(of, _) | EffectTarget::Build(of) if *of == delivery(4));
+        let (key, effect) = world.effect(of_newest);
+        told.extend(world.outcome(key, success(&effect)));
+    }
+    let said: Vec<String> = told
+        .iter()
+        .filter_map(|it| match &it.event {
+            Event::Delivery(id, DeliveryEvent::Superseded { by }) => Some(format!("{id} by {by}")),
+            Event::Delivery(id, DeliveryEvent::TookThePlace { of }) => {
+                Some(format!("{id} for {of}"))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said, ["fleet-3 by fleet-4", "fleet-4 for fleet-3"]);
+    let newer = world.state.delivery(&delivery(4)).unwrap();
+    let waits = crate::explain(&world.state, &world.observed, newer, world.now).unwrap();
+    assert!(
+        waits.message.ends_with("it took the place of fleet-3"),
+        "{waits:?}"
+    );
 }

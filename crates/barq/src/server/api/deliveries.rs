@@ -83,13 +83,12 @@ pub(super) async fn approve(
     Path(id): Path<String>,
     order: Order,
 ) -> Result<Response, Problem> {
-    let Message { message } = order.body()?;
-    let delivery = parse(&id)?;
-    let command = Command::Approve {
-        delivery: delivery.clone(),
-        message,
-    };
-    server.steer_delivery(&order, &delivery, command).await
+    server
+        .steer_delivery(&order, &id, |delivery, message| Command::Approve {
+            delivery,
+            message,
+        })
+        .await
 }
 
 /// Keeps the gate closed.
@@ -99,13 +98,12 @@ pub(super) async fn reject(
     Path(id): Path<String>,
     order: Order,
 ) -> Result<Response, Problem> {
-    let Message { message } = order.body()?;
-    let delivery = parse(&id)?;
-    let command = Command::Reject {
-        delivery: delivery.clone(),
-        message,
-    };
-    server.steer_delivery(&order, &delivery, command).await
+    server
+        .steer_delivery(&order, &id, |delivery, message| Command::Reject {
+            delivery,
+            message,
+        })
+        .await
 }
 
 /// Stops it, wherever it is.
@@ -115,13 +113,12 @@ pub(super) async fn cancel(
     Path(id): Path<String>,
     order: Order,
 ) -> Result<Response, Problem> {
-    let Message { message } = order.body()?;
-    let delivery = parse(&id)?;
-    let command = Command::Cancel {
-        delivery: delivery.clone(),
-        message,
-    };
-    server.steer_delivery(&order, &delivery, command).await
+    server
+        .steer_delivery(&order, &id, |delivery, message| Command::Cancel {
+            delivery,
+            message,
+        })
+        .await
 }
 
 /// The same commit as a new delivery.
@@ -147,15 +144,19 @@ pub(super) async fn retry(
 }
 
 impl Server {
+    /// What people say of a delivery, with their words; answered with the delivery as it is then.
     async fn steer_delivery(
         &self,
         order: &Order,
-        id: &DeliveryId,
-        command: Command,
+        id: &str,
+        command: impl FnOnce(DeliveryId, Option<String>) -> Command,
     ) -> Result<Response, Problem> {
+        let Message { message } = order.body()?;
+        let id = parse(id)?;
+        let command = command(id.clone(), message);
         let work = async {
             self.carry_out(order, command, Timestamp::now()).await?;
-            Answer::json(&self.delivery(id).await?)
+            Answer::json(&self.delivery(&id).await?)
         };
         self.answer(order, work).await
     }

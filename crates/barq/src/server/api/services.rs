@@ -66,15 +66,15 @@ pub(super) async fn get(
     server.service(&parse(&name)?).map(Json)
 }
 
-/// Nothing enters until it is unlocked.
-#[utoipa::path(post, path = "/api/v1/services/{name}/lock", tag = "services", params(("name" = String, Path, description = "`<service>-<environment>`")), request_body = LockRequest, responses((status = 200, description = "The service", body = Service)))]
+/// Nothing enters until it is unlocked. Also an environment that nothing has entered yet.
+#[utoipa::path(post, path = "/api/v1/services/{name}/lock", tag = "services", params(("name" = String, Path, description = "`<service>-<environment>`; the environment alone where one app has it")), request_body = LockRequest, responses((status = 200, description = "The service", body = Service)))]
 pub(super) async fn lock(
     State(server): State<Shared>,
     Path(name): Path<String>,
     order: Order,
 ) -> Result<Response, Problem> {
     let LockRequest { message } = order.body()?;
-    let service = parse(&name)?;
+    let service = server.lockable(&name)?;
     let command = Command::Lock {
         service: service.clone(),
         message,
@@ -110,6 +110,33 @@ impl Server {
             Answer::json(&self.service(id)?)
         };
         self.answer(order, work).await
+    }
+
+    /// The service of that name, or the one that an app's environment of that name is going to have.
+    fn lockable(&self, name: &str) -> Result<ServiceId, Problem> {
+        let view = self.engine.view();
+        let named: Option<ServiceId> = name.parse().ok();
+        let known = |id: &ServiceId| view.state.service(id).is_some();
+        if let Some(id) = named.filter(|id| known(id) || view.state.declared(id).is_some()) {
+            return Ok(id);
+        }
+        let apps = view.state.apps.values();
+        let services = apps.filter_map(|app| Some(format!("{}-{name}", app.service.as_ref()?)));
+        let mut of_apps: Vec<ServiceId> = services
+            .filter_map(|name| name.parse().ok())
+            .filter(|id| view.state.declared(id).is_some())
+            .collect();
+        match of_apps.len() {
+            0 => Err(Problem::unknown("service or environment", name)),
+            1 => Ok(of_apps.remove(0)),
+            _ => {
+                let names: Vec<&str> = of_apps.iter().map(ServiceId::as_str).collect();
+                Err(Problem::conflict(
+                    format!("more than one app has an environment {name}"),
+                    format!("give the service's full name: {}", names.join(" or ")),
+                ))
+            }
+        }
     }
 
     fn service(&self, id: &ServiceId) -> Result<Service, Problem> {

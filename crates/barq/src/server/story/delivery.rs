@@ -56,6 +56,7 @@ pub(super) fn tell(id: &DeliveryId, event: &DeliveryEvent) -> String {
         DeliveryEvent::Rejected { message } => format!("rejected{}", said(message.as_ref())),
         DeliveryEvent::Expired => "nobody approved it in time".to_owned(),
         DeliveryEvent::Superseded { by } => format!("{by} took its place"),
+        DeliveryEvent::TookThePlace { of } => format!("took the place of {of}, which waited"),
         DeliveryEvent::Cancelled { message } => format!("cancelled{}", said(message.as_ref())),
         DeliveryEvent::Failed { reason } => format!("failed: {}", one_line(reason)),
         DeliveryEvent::Succeeded => "succeeded".to_owned(),

@@ -62,6 +62,9 @@ fn a_delivery_is_told() {
         delivery(DeliveryEvent::Superseded {
             by: "shop-4".parse().expect("an id"),
         }),
+        delivery(DeliveryEvent::TookThePlace {
+            of: "shop-2".parse().expect("an id"),
+        }),
     ];
     insta::assert_snapshot!(lines.join("\n"), @r"
     check lint passed after 12.3 s
@@ -70,6 +73,7 @@ fn a_delivery_is_told() {
     approved for production: looks good
     failed: barq.toml …
     shop-4 took its place
+    took the place of shop-2, which waited
     ");
 }
 
