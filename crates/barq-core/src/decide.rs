@@ -105,8 +105,8 @@ impl Draft<'_> {
         }
     }
 
-    /// Ends what is due in each service. Not during a canary: another plan makes the data plane count anew, and what it
-    /// counted since the last look would be lost.
+    /// Ends what is due in each service. Not during a canary: another plan grants its lease anew, which only whoever has
+    /// judged may do, and the time that it was served since the last look would not be credited.
     fn advance_services(&mut self) {
         let now = self.now();
         let services: Vec<_> = self.state.services.values().cloned().collect();
@@ -130,7 +130,7 @@ impl Draft<'_> {
         for service in services {
             let running = self.state.running(&service);
             if service::plan(&service, running) != service.plan {
-                // The data plane will count from zero: what was counted until now is taken off the limit.
+                // The plan tells what is known to be counted; the data plane then tells what is beyond that.
                 let mut running = running.cloned();
                 running.iter_mut().for_each(Rollout::count_anew);
                 let plan = service::plan(&service, running.as_ref());

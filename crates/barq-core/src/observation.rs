@@ -25,14 +25,14 @@ pub struct Observation {
     pub watch_exceeded: Option<u64>,
 }
 
-/// What the data plane sees of a canary, since the generation in force.
+/// What the data plane sees of a canary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CanaryObservation {
     /// How it stands.
     pub state: CanaryState,
-    /// How long it had its share and a ready instance, in milliseconds.
+    /// How long it had its share and a ready instance since the generation in force, in milliseconds.
     pub served_ms: u64,
-    /// What was counted.
+    /// What was counted in its step, beyond what the plan in force names.
     pub counts: Counts,
 }
 

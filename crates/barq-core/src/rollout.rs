@@ -134,9 +134,9 @@ pub struct RollbackRecord {
 pub struct StepProgress {
     /// How often it was entered, from 1.
     pub entry: u32,
-    /// Counted under the generations before the present one.
+    /// Known to be counted in this step when the present generation was planned; the plan names it.
     pub before: Counts,
-    /// Counted under the present one, as last recorded.
+    /// Counted beyond that, as last recorded.
     pub counts: Counts,
     /// Served under the present one, in milliseconds, as last recorded: the node's clock.
     pub served_ms: u64,

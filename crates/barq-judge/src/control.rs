@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lease::{Lease, LeaseRefusal, Run};
 use crate::plan::{Canary, Invalid, Plan, Share, percent_in};
+use crate::tripwire::Count;
 
 /// The state of one service's traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -50,7 +51,7 @@ pub struct Trip {
     pub generation: u64,
     /// The step.
     pub step: u32,
-    /// Errors counted in this generation.
+    /// Errors counted in this step, over all its generations and runs.
     pub errors: u64,
     /// Requests in flight on the canary.
     pub in_flight: u64,
@@ -305,6 +306,18 @@ impl Control {
     /// The trial of the plan in force.
     pub fn canary(&self) -> Option<&Canary> {
         canary_of(&self.durable)
+    }
+
+    /// Where the tripwire of the plan's canary begins to count, before the plan is accepted: it goes on if the plan in force
+    /// is of the same step.
+    pub fn count(&self, plan: &Plan) -> Count {
+        let step = |canary: &Canary| (canary.revision.clone(), canary.step);
+        let offered = plan.canary.as_ref();
+        let known = offered.map_or(0, |canary| canary.counted);
+        match offered.map(step) == self.canary().map(step) {
+            true => Count::On(known),
+            false => Count::From(known),
+        }
     }
 
     /// How the canary stands.

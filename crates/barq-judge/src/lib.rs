@@ -10,7 +10,10 @@
 //! 3. When [`Tripwire::record_error`] gives [`TripNow`], no request is admitted any more; the caller then tells
 //!    [`Control::trip`]. A configuration that arrives between the two finds the wire tripped: [`Tripwire::arm`] refuses,
 //!    and the trip is told first.
-//! 4. [`Control::tick`] at [`Control::next_deadline`] takes the traffic back when the lease runs out.
+//! 4. Before a plan with a canary is accepted, [`Control::count`] says whether its step is the one that is being counted;
+//!    the wire is armed with that ([`Tripwire::arm_step`]), and a trip that comes about by it is told after the plan is in
+//!    force. After a restart the count begins with what was written of the step ([`Count::From`]).
+//! 5. [`Control::tick`] at [`Control::next_deadline`] takes the traffic back when the lease runs out.
 
 pub mod control;
 pub mod lease;
@@ -22,4 +25,4 @@ pub use control::{Accepted, Considered, Control, Durable, Refusal, Standing, Tri
 pub use lease::{Lease, LeaseRefusal, Run};
 pub use outcome::{Failure, Outcome};
 pub use plan::{Canary, Invalid, Plan, Share};
-pub use tripwire::{Admission, AlreadyTripped, TripNow, Tripwire};
+pub use tripwire::{Admission, AlreadyTripped, Count, TripNow, Tripwire};

@@ -40,10 +40,13 @@ pub struct Canary {
     pub revision: String,
     /// Who gets everything when the trial ends badly.
     pub stable: String,
-    /// The step, from 1.
+    /// The step, from 1. Errors are counted by step, over all the plans that it has.
     pub step: u32,
-    /// The error that trips. `None`: not armed.
+    /// The step's whole limit: the error of the step that reaches it trips. `None`: not armed.
     pub max_errors: Option<u64>,
+    /// Errors of the step that the planner knows of. The count begins no lower, whatever was lost with an earlier run.
+    #[serde(default)]
+    pub counted: u64,
     /// Without a renewal for so long, the traffic goes back.
     pub lease_ms: u64,
     /// Whether stable answers safe requests in the canary's place when it fails.

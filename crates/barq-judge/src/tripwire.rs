@@ -9,7 +9,11 @@
 //! reads the word; the trip first writes the word and then reads the count (Dekker). Both are sequentially consistent, so
 //! of an admission and a trip that race at least one sees the other: the admission withdraws, or the trip counts it.
 //!
-//! **Invariant.** A trip is undone by `acknowledge` alone: `arm` fails on a tripped wire, whoever wins the race.
+//! **Invariant.** A trip is undone by `acknowledge` alone: `arm` and `arm_step` fail on a tripped wire, whoever wins the
+//! race.
+//!
+//! **Invariant.** No error of a step is lost to its limit: `arm_step` with `Count::On` keeps the count in the same
+//! compare-and-swap that sets the limit, so an error that races with it counts before or after, and once.
 //!
 //! It knows no time, no network and no configuration.
 
@@ -36,10 +40,19 @@ pub struct Admission {
     wire: Arc<Tripwire>,
 }
 
+/// Where the count of an armed wire begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Count {
+    /// Of another step, or after a restart: with the errors that are known of it, mostly none.
+    From(u64),
+    /// Of the step that is being counted: it goes on where it is, and not below the errors that are known of it.
+    On(u64),
+}
+
 /// Given to the one caller whose error reached the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TripNow {
-    /// The errors counted since the wire was armed.
+    /// The errors counted: those of the whole step, over all the plans and runs that it had.
     pub errors: u64,
     /// Requests admitted and not ended at the trip, the one that failed among them if it is still held.
     pub in_flight: u64,
@@ -61,21 +74,48 @@ impl Tripwire {
     /// # Errors
     /// When it has tripped: the trip must be told first.
     pub fn arm(&self, limit: Option<u64>) -> Result<(), AlreadyTripped> {
-        let armed = limit.map_or(0, |limit| limit.clamp(1, COUNT_MAX)) << LIMIT_SHIFT;
-        self.word
-            .fetch_update(SeqCst, SeqCst, |word| {
-                (word & TRIPPED == 0).then_some(armed)
-            })
-            .map(|_| ())
-            .map_err(|_| AlreadyTripped)
+        self.arm_step(limit, Count::From(0)).map(|_| ())
     }
 
-    /// Lets no further request through, without a verdict. `arm` opens it again.
+    /// Opens the wire for a step, whose errors are counted as `count` says, and trips at the `limit`th; `None` never trips.
+    /// A count that is at the limit already trips at once: then no request is let through, and the trip is to be told.
+    ///
+    /// # Errors
+    /// When it has tripped: the trip must be told first.
+    pub fn arm_step(
+        &self,
+        limit: Option<u64>,
+        count: Count,
+    ) -> Result<Option<TripNow>, AlreadyTripped> {
+        let limit = limit.map_or(0, |limit| limit.clamp(1, COUNT_MAX));
+        let armed = |word: u64| {
+            let errors = match count {
+                Count::From(known) => known.min(COUNT_MAX),
+                Count::On(known) => errors_in(word).max(known.min(COUNT_MAX)),
+            };
+            let trips = limit > 0 && errors >= limit;
+            (limit << LIMIT_SHIFT) | errors | if trips { TRIPPED } else { 0 }
+        };
+        let before = self
+            .word
+            .fetch_update(SeqCst, SeqCst, |word| {
+                (word & TRIPPED == 0).then(|| armed(word))
+            })
+            .map_err(|_| AlreadyTripped)?;
+        let word = armed(before);
+        Ok((word & TRIPPED != 0).then(|| TripNow {
+            errors: errors_in(word),
+            in_flight: self.in_flight(),
+        }))
+    }
+
+    /// Lets no further request through, without a verdict; it counts on. `arm` and `arm_step` open it again.
     pub fn close(&self) {
         self.word.fetch_or(CLOSED, SeqCst);
     }
 
-    /// Undoes the trip and leaves the wire closed: the caller has a configuration that acknowledges it.
+    /// Undoes the trip, forgets what was counted, and leaves the wire closed: the caller has a configuration that
+    /// acknowledges it.
     pub fn acknowledge(&self) {
         self.word.store(CLOSED, SeqCst);
     }
@@ -113,7 +153,7 @@ impl Tripwire {
         }
     }
 
-    /// Errors since the wire was armed, those after the trip among them.
+    /// The errors counted, those after the trip among them.
     pub fn errors(&self) -> u64 {
         errors_in(self.word.load(SeqCst))
     }

@@ -126,15 +126,34 @@ pub struct CanaryConfiguration {
     pub revision: String,
     /// Gets all traffic on a trip, when the lease runs out, and when the node restarts.
     pub stable: String,
-    /// The step that this configuration belongs to, from 1. Counters are kept by step: another step starts at zero.
+    /// The step that this configuration belongs to, from 1. Counts are kept by step, over all its generations: the next
+    /// generation of the same step counts on, another step starts at zero.
     pub step: u32,
-    /// The tripwire's limit: the error that makes the count of this step *since this generation* reach it trips. The
-    /// server subtracts what was counted before. `None`: not armed.
+    /// The tripwire's limit: the error of the whole step that reaches it trips. `None`: not armed.
     pub max_errors: Option<u64>,
+    /// What the server knows to be counted in this step already. The node, which knows exactly, counts on where it is, and
+    /// not below this; it observes what is beyond this, so that the sum of both is the step's.
+    #[serde(default)]
+    pub counted: CanaryCounts,
     /// Without a renewal for so long the traffic goes back to stable.
     pub lease_ms: u64,
     /// Whether safe requests that fail on the canary are answered by stable.
     pub shield: bool,
+}
+
+/// What was counted of a canary and of stable beside it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanaryCounts {
+    /// First attempts routed to the canary, completed.
+    pub requests: u64,
+    /// Those that were errors.
+    pub errors: u64,
+    /// Errors that stable answered in the canary's place.
+    pub shielded: u64,
+    /// Requests that stable answered by its own share.
+    pub stable_requests: u64,
+    /// Errors among them.
+    pub stable_errors: u64,
 }
 
 /// The watch over the revision that serves: errors in a sliding window.
@@ -216,7 +235,7 @@ pub struct Trip {
     pub generation: u64,
     /// The step.
     pub step: u32,
-    /// The errors counted in this generation.
+    /// The errors counted in this step, over all its generations.
     pub errors: u64,
     /// When the deciding error was seen.
     pub at: Timestamp,
@@ -280,19 +299,19 @@ pub struct CanaryObservation {
     pub lease: LeaseObservation,
     /// Since this generation: how long the canary had its share and a ready instance.
     pub served_ms: u64,
-    /// Since this generation: first attempts routed to the canary, completed.
+    /// In this step, beyond what the configuration says is counted: first attempts routed to the canary, completed.
     pub requests: u64,
-    /// Since this generation: those that were errors.
+    /// Beyond what is counted: those that were errors.
     pub errors: u64,
-    /// Since this generation: errors that stable answered in the canary's place.
+    /// Beyond what is counted: errors that stable answered in the canary's place.
     pub shielded: u64,
-    /// Since this generation: different clients routed to the canary (by address; an estimate above 4096).
+    /// In this step: different clients routed to the canary (by address; an estimate above 4096).
     pub clients: u64,
-    /// Since this generation: different clients that saw an error of the canary.
+    /// In this step: different clients that saw an error of the canary.
     pub clients_with_errors: u64,
-    /// Since this generation: requests that stable answered by its own share.
+    /// Beyond what is counted: requests that stable answered by its own share.
     pub stable_requests: u64,
-    /// Since this generation: errors among them.
+    /// Beyond what is counted: errors among them.
     pub stable_errors: u64,
 }
 

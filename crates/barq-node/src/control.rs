@@ -13,6 +13,7 @@ mod disk;
 mod keep;
 mod observe;
 mod service;
+mod step;
 mod trip;
 
 use std::collections::{BTreeMap, BTreeSet};

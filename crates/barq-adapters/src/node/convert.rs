@@ -43,6 +43,7 @@ pub(super) fn service(
             stable: canary.stable.to_string(),
             step: canary.step,
             max_errors: canary.max_errors,
+            counted: counted(canary.counted),
             lease_ms: canary.lease_ms,
             shield: canary.shield,
         }),
@@ -228,6 +229,16 @@ fn canary(canary: &api::CanaryObservation) -> CanaryObservation {
             stable_requests: canary.stable_requests,
             stable_errors: canary.stable_errors,
         },
+    }
+}
+
+fn counted(counts: Counts) -> api::CanaryCounts {
+    api::CanaryCounts {
+        requests: counts.requests,
+        errors: counts.errors,
+        shielded: counts.shielded,
+        stable_requests: counts.stable_requests,
+        stable_errors: counts.stable_errors,
     }
 }
 

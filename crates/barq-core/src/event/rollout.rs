@@ -223,7 +223,7 @@ pub enum RolloutEvent {
         served_ms: u64,
         /// Time credited to the step's hold so far, in milliseconds; less than served where it was paused.
         held_ms: u64,
-        /// Counted in this generation.
+        /// Counted in the step beyond what this generation's plan names.
         counts: Counts,
     },
     /// The canary lost its traffic with no verdict.

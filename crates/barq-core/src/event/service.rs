@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::rollout::Counts;
 use crate::identity::RevisionName;
 
 /// A revision's share of the traffic.
@@ -47,10 +48,14 @@ pub struct CanaryPlan {
     pub stable: RevisionName,
     /// From 1.
     pub step: u32,
-    /// The entry of the step, from 1: another entry counts anew.
+    /// The entry of the step, from 1.
     pub entry: u32,
-    /// What is left of the limit. None: not armed.
+    /// The step's whole limit. None: not armed.
     pub max_errors: Option<u64>,
+    /// What was known to be counted in the step when this was planned. The data plane goes on from its own count, which is
+    /// exact, and tells what is beyond this.
+    #[serde(default)]
+    pub counted: Counts,
     /// In milliseconds.
     pub lease_ms: u64,
     /// Whether stable answers in its place.
@@ -79,7 +84,7 @@ pub struct Trip {
     pub generation: u64,
     /// The step.
     pub step: u32,
-    /// Errors counted in that generation.
+    /// Errors counted in that step, over all the plans that it had.
     pub errors: u64,
     /// When the deciding error was seen, by the node's clock.
     pub at: Timestamp,

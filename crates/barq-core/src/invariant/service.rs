@@ -241,12 +241,17 @@ fn trial(service: &Service, rollout: &Rollout, canary: &CanaryPlan, found: &mut 
         .steps
         .get((canary.step as usize).saturating_sub(1))
         .and_then(|step| step.max_errors);
-    let counted = rollout.progress.before.errors;
-    let left = limit.map(|limit| u64::from(limit).saturating_sub(counted).max(1));
-    found.must(canary.max_errors == left, || {
+    found.must(canary.max_errors == limit.map(u64::from), || {
         format!(
-            "the tripwire's limit is {:?}, but {counted} errors of {limit:?} are counted",
+            "the tripwire's limit is {:?}, the step's is {limit:?}",
             canary.max_errors
+        )
+    });
+    let counted = rollout.progress.before;
+    found.must(canary.counted == counted, || {
+        format!(
+            "the data plane was told that {:?} are counted, {counted:?} are",
+            canary.counted
         )
     });
     let range = service

@@ -34,7 +34,7 @@ impl Rollout {
         }
     }
 
-    /// Under a new generation the node counts from zero; what it counted before stays counted.
+    /// Under a new generation the node tells what is beyond the count that the plan names: what is known until then.
     pub(crate) fn count_anew(&mut self) {
         let before = self.counts();
         self.progress.before = before;

@@ -92,18 +92,15 @@ fn canary(rollout: &Rollout) -> Option<CanaryPlan> {
         stable: rollout.start.stable.clone()?,
         step: rollout.step,
         entry: rollout.progress.entry,
-        max_errors: step.max_errors.map(|limit| {
-            u64::from(limit)
-                .saturating_sub(rollout.progress.before.errors)
-                .max(1)
-        }),
+        max_errors: step.max_errors.map(u64::from),
+        counted: rollout.progress.before,
         lease_ms: u64::try_from(rollout.start.settings.lease.as_millis()).unwrap_or(u64::MAX),
         shield: rollout.start.settings.shield,
     })
 }
 
 fn watch(service: &Service) -> Option<WatchPlan> {
-    // Also once it was exceeded: a plan of its own would make a canary's counts begin anew.
+    // Also once it was exceeded: that needs no plan of its own.
     let guard = service.guard.as_ref()?;
     Some(WatchPlan {
         revision: service.stable.clone()?,

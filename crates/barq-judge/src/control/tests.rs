@@ -6,6 +6,7 @@ use super::{Accepted, Considered, Control, Durable, Refusal, Standing};
 use crate::lease::{LeaseRefusal, Run};
 use crate::plan::{Canary, Plan, Share};
 
+mod limit;
 mod walk;
 
 const RUN: Run = Run(1);
@@ -38,6 +39,7 @@ fn plan(generation: u64, traffic: &[(&str, u8)], canary: Option<(&str, &str)>) -
             stable: stable.to_owned(),
             step: 1,
             max_errors: Some(5),
+            counted: 0,
             lease_ms: LEASE_MS,
             shield: true,
         }),

@@ -28,6 +28,7 @@ fn canary() -> Canary {
         stable: "a".into(),
         step: 1,
         max_errors: Some(5),
+        counted: 0,
         lease_ms: 60_000,
         shield: true,
     }

@@ -6,7 +6,7 @@ use std::thread;
 
 use proptest::prelude::*;
 
-use super::{AlreadyTripped, COUNT_MAX, TripNow, Tripwire};
+use super::{AlreadyTripped, COUNT_MAX, Count, TripNow, Tripwire};
 
 fn armed(limit: u64) -> Arc<Tripwire> {
     let wire = Arc::new(Tripwire::new());
@@ -157,9 +157,55 @@ fn arming_never_swallows_a_trip() {
     }
 }
 
+/// Another plan of the same step arrives while errors do: each counts once, and the one that reaches the limit trips.
+#[test]
+fn counting_on_loses_no_error_that_races_with_it() {
+    const ERRORS: u64 = 10;
+    for _ in 0..2_000 {
+        let wire = armed(ERRORS);
+        let start = Arc::new(Barrier::new(2));
+        let planning = {
+            let (wire, start) = (wire.clone(), start.clone());
+            thread::spawn(move || {
+                start.wait();
+                for _ in 0..ERRORS {
+                    let _ = wire.arm_step(Some(ERRORS), Count::On(0));
+                }
+            })
+        };
+        start.wait();
+        let trips = (0..ERRORS).filter_map(|_| wire.record_error()).count();
+        planning.join().unwrap();
+        assert_eq!((wire.errors(), trips), (ERRORS, 1));
+        assert!(wire.has_tripped());
+    }
+}
+
+#[test]
+fn a_count_that_is_at_the_limit_trips_at_once() {
+    let cases = [
+        (Count::From(3), 0, Some(3)),
+        (Count::From(0), 2, None),
+        (Count::On(0), 2, None),
+        (Count::On(3), 2, Some(3)),
+        (Count::On(u64::MAX), 0, Some(COUNT_MAX)),
+    ];
+    for (count, before, expected) in cases {
+        let wire = armed(3);
+        for _ in 0..before {
+            assert_eq!(wire.record_error(), None);
+        }
+        let tripped = wire.arm_step(Some(3), count).unwrap();
+        assert_eq!(tripped.map(|trip| trip.errors), expected, "{count:?}");
+        assert_eq!(wire.admit().is_none(), expected.is_some());
+        assert_eq!(wire.has_tripped(), expected.is_some());
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Arm(Option<u64>),
+    ArmStep(Option<u64>, Count),
     Close,
     Acknowledge,
     Admit,
@@ -167,9 +213,18 @@ enum Step {
     Error,
 }
 
+fn counts() -> impl Strategy<Value = Count> {
+    prop_oneof![
+        (0..6_u64).prop_map(Count::From),
+        (0..6_u64).prop_map(Count::On)
+    ]
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         prop::option::of(1..5_u64).prop_map(Step::Arm),
+        (prop::option::of(1..5_u64), counts())
+            .prop_map(|(limit, count)| Step::ArmStep(limit, count)),
         Just(Step::Close),
         Just(Step::Acknowledge),
         Just(Step::Admit),
@@ -193,6 +248,19 @@ proptest! {
                     prop_assert_eq!(wire.arm(new).is_err(), tripped);
                     if !tripped {
                         (closed, limit, errors) = (false, new, 0);
+                    }
+                }
+                Step::ArmStep(new, count) => {
+                    let armed = wire.arm_step(new, count);
+                    prop_assert_eq!(armed.is_err(), tripped);
+                    if !tripped {
+                        let counted = match count {
+                            Count::From(known) => known,
+                            Count::On(known) => errors.max(known),
+                        };
+                        (closed, limit, errors) = (false, new, counted);
+                        tripped = limit.is_some_and(|limit| errors >= limit);
+                        prop_assert_eq!(armed.unwrap().is_some(), tripped);
                     }
                 }
                 Step::Close => { wire.close(); closed = true; }

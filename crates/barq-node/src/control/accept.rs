@@ -1,10 +1,10 @@
 //! Takes a configuration in: judged, written, put in force, each in the order that `kill -9` allows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use barq_judge::{Considered, Control, Durable, Plan, Run, Standing, TripNow};
+use barq_judge::{Considered, Control, Count, Durable, Plan, Run, Standing};
 
 use super::configuration::{check, plan_of, refusal};
 use super::disk::Stored;
@@ -13,7 +13,7 @@ use super::{Dirty, Services, lock};
 use crate::api::{Accepted, Refusal, RevisionConfiguration, ServiceConfiguration, Trip};
 use crate::moment;
 use crate::proxy::Revision;
-use crate::statistics::{RevisionStatistics, StepCounts, StepStatistics};
+use crate::statistics::{RevisionStatistics, StepStatistics};
 
 impl Services {
     /// Puts a configuration in force, or says why not; when it returns, every later request is routed by it.
@@ -37,7 +37,8 @@ impl Services {
             Considered::New { towards_stable } => towards_stable,
         };
         let (name, generation) = (service.name.clone(), configuration.generation);
-        if towards_stable {
+        let asks_for_no_more = service.lock().asks_for_no_more(&configuration);
+        if towards_stable && asks_for_no_more {
             self.put_in_force(&service, plan, &configuration, false)?;
             let switched = arrived.elapsed();
             moment::reached(moment::SWAPPED_FIRST, &name, generation);
@@ -76,24 +77,18 @@ impl Services {
         };
         state.control = Control::restart(durable, Run(self.run.as_u128()));
         (state.last_trip, state.latched) = (stored.last_trip, stored.latched);
-        let mut counters = self
-            .disk
-            .counters(name, plan.generation)
-            .unwrap_or_default();
-        // The step's counters are written a moment later than the tripwire's: nothing that was counted may be missing
-        // when the next limit is reckoned.
-        counters.step.errors = counters.step.errors.max(counters.tripwire_errors);
-        counters.step.requests = counters.step.requests.max(counters.step.errors);
-        state.tripwire_errors_before = counters.tripwire_errors;
-        state.served = Served::after(Duration::from_millis(counters.served_ms));
-        state.step = plan
-            .canary
-            .as_ref()
-            .map(|_| Arc::new(StepStatistics::new(counters.step, self.threads)));
+        let counters = (stored.configuration.canary.as_ref())
+            .map(|canary| self.counted_before(name, plan.generation, canary));
+        if let Some(counters) = &counters {
+            state.served = Served::after(Duration::from_millis(counters.served_ms));
+            let step = StepStatistics::new(counters.counts, self.threads);
+            state.step = Some(Arc::new(step));
+        }
         if let Err(why) = self.fleet.apply(name, &stored.configuration.revisions) {
             self.degrade(&format!("instances {name}"), Some(why));
         }
         self.know_revisions(name, &mut state, &stored.configuration.revisions);
+        state.on_disk.clone_from(&stored.configuration.revisions);
         for revision in state
             .latched
             .keys()
@@ -101,7 +96,12 @@ impl Services {
         {
             revision.wire.close();
         }
-        if let Some(canary) = state.canary() {
+        if let (Some(canary), Some(counters)) = (state.canary(), &counters) {
+            let limit = plan.canary.as_ref().and_then(|canary| canary.max_errors);
+            let count = Count::From(counters.tripwire_errors);
+            if canary.wire.arm_step(limit, count).is_err() {
+                tracing::error!(revision = canary.name, "a new wire has tripped");
+            }
             canary.wire.close();
         }
         state.configuration = Some(stored.configuration);
@@ -109,23 +109,8 @@ impl Services {
         lock(&self.services).insert(name.to_owned(), Arc::clone(&service));
         let mut state = service.lock();
         self.publish(&service, &state);
-        let limit = plan.canary.as_ref().and_then(|canary| canary.max_errors);
-        if let (Some(canary), true) = (
-            &plan.canary,
-            limit.is_some_and(|limit| counters.tripwire_errors >= limit),
-        ) {
-            // The errors are those of before: `register_trip` adds them.
-            self.register_trip(
-                &service,
-                &mut state,
-                &canary.revision,
-                TripNow {
-                    errors: 0,
-                    in_flight: 0,
-                },
-                Instant::now(),
-            );
-        }
+        // The limit may have been reached, and nobody been told.
+        self.absorb_trip(&service, &mut state);
     }
 
     /// Writes what is in force. False, and degraded, if that fails; it is tried again.
@@ -142,6 +127,11 @@ impl Services {
         let is_current = state.stored().as_ref() == Some(&stored);
         let was = state.durable;
         state.durable = written.is_ok() && is_current;
+        let revisions = &stored.configuration.revisions;
+        let has_new_instances = written.is_ok() && state.on_disk != *revisions;
+        if has_new_instances {
+            state.on_disk.clone_from(revisions);
+        }
         if !is_current {
             self.mark_dirty(&service.name, Dirty::Configuration);
         }
@@ -149,6 +139,9 @@ impl Services {
             self.changed();
         }
         drop(state);
+        if has_new_instances {
+            self.apply_instances(service, revisions);
+        }
         match written {
             Ok(()) => true,
             Err(why) => {
@@ -261,12 +254,7 @@ impl Services {
             .control
             .consider(&plan)
             .map_err(|refused| refusal(refused, |number| state.trip_details(number)))?;
-        let old = state
-            .configuration
-            .as_ref()
-            .map(|held| held.revisions.clone())
-            .unwrap_or_default();
-        let known = union(&old, &configuration.revisions);
+        let known = union(&state.on_disk, &configuration.revisions);
         self.fleet
             .apply(&service.name, &known)
             .map_err(|why| Refusal::NotKept { why })?;
@@ -276,21 +264,27 @@ impl Services {
             self.absorb_trip(service, &mut state);
         }
         let receivers: Vec<String> = plan.receivers().map(str::to_owned).collect();
-        let has_canary = plan.canary.is_some();
+        let count = state.control.count(&plan);
+        let step =
+            (configuration.canary.as_ref()).map(|canary| self.statistics(&state, count, canary));
         state
             .control
             .accept(plan, self.now())
             .map_err(|refused| refusal(refused, |number| state.trip_details(number)))?;
         state.latched = released(&state, configuration);
-        state.tripwire_errors_before = 0;
         state.served = Served::default();
-        state.step =
-            has_canary.then(|| Arc::new(StepStatistics::new(StepCounts::default(), self.threads)));
+        state.step = step;
         if state.configuration.as_ref().map(|held| &held.watch) != Some(&configuration.watch) {
             state.watch_exceeded_at = None;
         }
         state.configuration = Some(configuration.clone());
         state.durable = durable;
+        if durable {
+            state.on_disk.clone_from(&configuration.revisions);
+        }
+        let instances = state.on_disk.clone();
+        // What was counted until now may be at the limit already.
+        self.absorb_trip(service, &mut state);
         self.publish(service, &state);
         close_without_traffic(&mut state, &receivers, configuration);
         self.publish(service, &state);
@@ -298,14 +292,13 @@ impl Services {
         state.count_served(self.now());
         drop(state);
         self.changed();
-        let what = format!("instances {}", service.name);
-        self.degrade(
-            &what,
-            self.fleet
-                .apply(&service.name, &configuration.revisions)
-                .err(),
-        );
+        self.apply_instances(service, &instances);
         Ok(())
+    }
+
+    fn apply_instances(&self, service: &Service, revisions: &[RevisionConfiguration]) {
+        let what = format!("instances {}", service.name);
+        self.degrade(&what, self.fleet.apply(&service.name, revisions).err());
     }
 
     fn know_revisions(
@@ -344,16 +337,16 @@ impl Services {
 /// Opens the wires of all that may get traffic. False if the canary in force has tripped and nobody has been told.
 fn arm(state: &State, plan: &Plan) -> bool {
     let canary = plan.canary.as_ref();
-    let receivers = plan
+    // Each once: a wire that is armed for a step begins to count it.
+    let receivers: BTreeSet<&str> = plan
         .receivers()
-        .chain(canary.map(|canary| canary.revision.as_str()));
+        .chain(canary.map(|canary| canary.revision.as_str()))
+        .collect();
     for name in receivers {
         let Some(revision) = state.revisions.get(name) else {
             continue;
         };
-        let limit = canary
-            .filter(|canary| canary.revision == name)
-            .and_then(|canary| canary.max_errors);
+        let trial = canary.filter(|canary| canary.revision == name);
         let is_latched = state.latched.contains_key(name);
         if is_latched && plan.percent(name) == 0 {
             // On trial without traffic: the latch holds, and so does the wire.
@@ -367,7 +360,13 @@ fn arm(state: &State, plan: &Plan) -> bool {
         if is_latched || (revision.wire.has_tripped() && !is_untold) {
             revision.wire.acknowledge();
         }
-        if revision.wire.arm(limit).is_err() {
+        let armed = match trial {
+            Some(canary) => (revision.wire)
+                .arm_step(canary.max_errors, state.control.count(plan))
+                .map(|_| ()),
+            None => revision.wire.arm(None),
+        };
+        if armed.is_err() {
             return false;
         }
     }

@@ -21,6 +21,7 @@ pub(super) fn plan_of(configuration: &ServiceConfiguration) -> Plan {
         stable: canary.stable.clone(),
         step: canary.step,
         max_errors: canary.max_errors,
+        counted: canary.counted.errors,
         lease_ms: canary.lease_ms,
         shield: canary.shield,
     });

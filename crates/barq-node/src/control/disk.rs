@@ -36,14 +36,17 @@ pub(super) struct Stored {
     pub(super) latched: BTreeMap<String, Trip>,
 }
 
-/// What was counted of the canary in a generation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What was counted of a canary in a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredCounters {
-    pub(super) generation: u64,
-    /// By the tripwire: every error that completed in this generation.
+    pub(super) revision: String,
+    pub(super) step: u32,
+    /// By the tripwire: every error that completed in this step.
     pub(super) tripwire_errors: u64,
-    /// By the step: what was routed in this generation.
-    pub(super) step: StepCounts,
+    /// What was routed in this step.
+    pub(super) counts: StepCounts,
+    /// What `served_ms` is of.
+    pub(super) generation: u64,
     pub(super) served_ms: u64,
 }
 
@@ -124,10 +127,10 @@ impl Disk {
         fs::rename(&temporary, &path).map_err(DiskError::Write)
     }
 
-    /// The counters of the generation, if there are any. Damaged ones are none: the canary is at 0 % anyway.
-    pub(super) fn counters(&self, service: &str, generation: u64) -> Option<StoredCounters> {
+    /// The last counters that were written, if there are any. Damaged ones are none: the canary is at 0 % anyway.
+    pub(super) fn counters(&self, service: &str) -> Option<StoredCounters> {
         match read::<StoredCounters>(&self.counters_path(service)) {
-            Ok(counters) => Some(counters).filter(|counters| counters.generation == generation),
+            Ok(counters) => Some(counters),
             Err(DiskError::Read(error)) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 tracing::warn!(service, %error, "the counters can't be read");

@@ -8,6 +8,7 @@ use barq_judge::Standing;
 use jiff::Timestamp;
 
 use super::service::{Service, State};
+use super::step::beyond;
 use super::{Services, lock};
 use crate::api::{
     CanaryObservation, CanaryState, Observations, RevisionObservation, ServiceObservation, Share,
@@ -81,7 +82,8 @@ impl Services {
 
     fn observe_canary(&self, state: &State) -> Option<CanaryObservation> {
         let canary = state.control.canary()?;
-        let counts = state.step.as_ref()?.counts();
+        let counted = &state.configuration.as_ref()?.canary.as_ref()?.counted;
+        let counts = beyond(state.step.as_ref()?.counts(), counted);
         let standing = match state.control.standing() {
             Standing::Serving => CanaryState::Serving,
             Standing::Tripped => CanaryState::Tripped,

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::disk::{Stored, StoredCounters};
 use super::lock;
-use crate::api::{ServiceConfiguration, Trip};
+use crate::api::{RevisionConfiguration, ServiceConfiguration, Trip};
 use crate::proxy::{Choice, Revision, ServiceRoute, Trial};
 use crate::statistics::StepStatistics;
 
@@ -33,14 +33,15 @@ pub(super) struct State {
     pub(super) configuration: Option<ServiceConfiguration>,
     pub(super) revisions: BTreeMap<String, Arc<Revision>>,
     pub(super) addresses: BTreeMap<String, OwnAddress>,
-    /// Counts of the step in force.
+    /// Counts of the step in force, over all its generations.
     pub(super) step: Option<Arc<StepStatistics>>,
-    /// What earlier runs counted by the tripwire in this generation.
-    pub(super) tripwire_errors_before: u64,
     pub(super) served: Served,
     pub(super) last_trip: Option<Trip>,
     pub(super) latched: BTreeMap<String, Trip>,
     pub(super) durable: bool,
+    /// What the configuration on disk asks of the instances, which is what the instances were told last: while another one
+    /// is in force in memory alone, a crash must find what it starts from.
+    pub(super) on_disk: Vec<RevisionConfiguration>,
     pub(super) watch_exceeded_at: Option<Timestamp>,
 }
 
@@ -82,11 +83,11 @@ impl State {
             revisions: BTreeMap::new(),
             addresses: BTreeMap::new(),
             step: None,
-            tripwire_errors_before: 0,
             served: Served::default(),
             last_trip: None,
             latched: BTreeMap::new(),
             durable: true,
+            on_disk: Vec::new(),
             watch_exceeded_at: None,
         }
     }
@@ -105,10 +106,22 @@ impl State {
     pub(super) fn counters(&self, now: Duration) -> Option<StoredCounters> {
         let canary = self.canary()?;
         Some(StoredCounters {
+            revision: canary.name.clone(),
+            step: self.control.canary()?.step,
+            tripwire_errors: canary.wire.errors(),
+            counts: self.step.as_ref()?.counts(),
             generation: self.control.generation(),
-            tripwire_errors: self.tripwire_errors_before + canary.wire.errors(),
-            step: self.step.as_ref()?.counts(),
             served_ms: u64::try_from(self.served.total(now).as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Whether every instance that a configuration asks for is asked for on disk, too: only then may it be in force in
+    /// memory alone.
+    pub(super) fn asks_for_no_more(&self, configuration: &ServiceConfiguration) -> bool {
+        configuration.revisions.iter().all(|wanted| {
+            self.on_disk
+                .iter()
+                .any(|kept| kept.name == wanted.name && wanted.instances.min <= kept.instances.min)
         })
     }
 

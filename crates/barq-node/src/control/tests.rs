@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use crate::api::{
-    CanaryConfiguration, HealthConfiguration, InstanceRange, ProbeConfiguration,
+    CanaryConfiguration, CanaryCounts, HealthConfiguration, InstanceRange, ProbeConfiguration,
     RevisionConfiguration, RevisionObservation, ServiceConfiguration, Share,
 };
 use crate::instances::ReadySet;
@@ -13,6 +13,8 @@ use super::Fleet;
 use super::disk::Stored;
 
 mod accepting;
+mod counting;
+mod keeping;
 
 pub(crate) const SERVICE: &str = "shop-production";
 
@@ -103,6 +105,7 @@ pub(crate) fn trial(generation: u64, percent: u8, max_errors: Option<u64>) -> Se
             stable: "stable".to_owned(),
             step: 1,
             max_errors,
+            counted: CanaryCounts::default(),
             lease_ms: 60_000,
             shield: true,
         }),

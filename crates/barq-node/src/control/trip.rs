@@ -69,8 +69,7 @@ impl Services {
         now: TripNow,
         decided: Instant,
     ) {
-        let errors = state.tripwire_errors_before + now.errors;
-        let Some(trip) = state.control.trip(revision, errors, now.in_flight) else {
+        let Some(trip) = state.control.trip(revision, now.errors, now.in_flight) else {
             return;
         };
         self.publish(service, state);

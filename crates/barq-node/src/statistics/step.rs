@@ -1,6 +1,6 @@
-//! What is counted of a canary's step: canary and stable side by side, for one generation.
+//! What is counted of a canary's step: canary and stable side by side, over all the generations that it has.
 //!
-//! A request belongs to the step in which it was routed: it holds on to these counters, so what completes after the next
+//! A request belongs to the step in which it was routed: it holds on to these counters, so what completes after another
 //! generation is in force still counts here. (The tripwire counts errors when they complete; it is not here.)
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,21 @@ pub(crate) struct StepCounts {
     pub(crate) clients_with_errors: u64,
     pub(crate) stable_requests: u64,
     pub(crate) stable_errors: u64,
+}
+
+impl StepCounts {
+    /// The greater of each.
+    pub(crate) fn at_least(self, other: &Self) -> Self {
+        Self {
+            requests: self.requests.max(other.requests),
+            errors: self.errors.max(other.errors),
+            shielded: self.shielded.max(other.shielded),
+            clients: self.clients.max(other.clients),
+            clients_with_errors: self.clients_with_errors.max(other.clients_with_errors),
+            stable_requests: self.stable_requests.max(other.stable_requests),
+            stable_errors: self.stable_errors.max(other.stable_errors),
+        }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -385,6 +385,7 @@ pub(super) fn offered(generation: u64, plan: &Plan) -> judge::Plan {
             stable: canary.stable.to_string(),
             step: canary.step,
             max_errors: canary.max_errors,
+            counted: canary.counted.errors,
             lease_ms: canary.lease_ms,
             shield: canary.shield,
         }),

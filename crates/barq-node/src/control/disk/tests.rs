@@ -47,21 +47,18 @@ fn damage_is_seen_and_the_damaged_file_is_kept() {
 }
 
 #[test]
-fn counters_are_of_their_generation_only() {
+fn counters_are_of_their_service_only() {
     let directory = tempfile::tempdir().unwrap();
     let (disk, _) = Disk::open(directory.path()).unwrap();
     let counters = StoredCounters {
-        generation: 4,
+        revision: "a-00001".to_owned(),
+        step: 2,
         tripwire_errors: 3,
         ..StoredCounters::default()
     };
     disk.write_counters("a", &counters).unwrap();
     assert_eq!(
-        (
-            disk.counters("a", 4),
-            disk.counters("a", 5),
-            disk.counters("b", 4)
-        ),
-        (Some(counters), None, None)
+        (disk.counters("a"), disk.counters("b")),
+        (Some(counters), None)
     );
 }

@@ -162,7 +162,7 @@ async fn a_restart_suspends_the_canary_and_remembers_its_errors() {
     let canary = observation.canary.unwrap();
     assert_eq!((canary.state, canary.errors), (CanaryState::Suspended, 2));
     assert_eq!(observation.trip, None);
-    let counters = services.disk.counters(SERVICE, 1).unwrap();
+    let counters = services.disk.counters(SERVICE).unwrap();
     assert_eq!(counters.tripwire_errors, 2);
     let renewal = LeaseRenewal {
         run: services.run(),

@@ -1,0 +1,144 @@
+//! The count of a step over plans and restarts: no error is lost to the limit, none counts twice.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{FakeFleet, SERVICE, share, trial};
+use crate::api::{CanaryCounts, CanaryState, ServiceConfiguration, ServiceObservation};
+use crate::control::Services;
+use crate::proxy::{Revision, Verdict};
+
+const LIMIT: u64 = 5;
+
+fn load(directory: &Path) -> Arc<Services> {
+    Services::load(directory, 1, Box::new(FakeFleet::default())).unwrap()
+}
+
+fn observe(services: &Services) -> ServiceObservation {
+    services.observe().services[SERVICE].clone()
+}
+
+fn canary(services: &Services) -> Arc<Revision> {
+    let service = services.find(SERVICE).unwrap();
+    let state = service.lock();
+    Arc::clone(state.canary().unwrap())
+}
+
+/// A step of the canary, planned by somebody who knows of so many errors in it.
+fn step(generation: u64, step: u32, counted: u64) -> ServiceConfiguration {
+    let mut configuration = trial(generation, 10, Some(LIMIT));
+    let canary = configuration.canary.as_mut().unwrap();
+    canary.step = step;
+    canary.counted = CanaryCounts {
+        requests: counted,
+        errors: counted,
+        ..CanaryCounts::default()
+    };
+    configuration
+}
+
+/// Errors of the canary, as a thread of the proxy tells them; whether the last one tripped.
+fn fail(services: &Services, times: u64) -> bool {
+    let revision = canary(services);
+    let mut tripped = false;
+    for _ in 0..times {
+        let now = revision.wire.record_error();
+        tripped = now.is_some();
+        if let Some(trip) = now {
+            services.on_verdict(&Verdict::Tripped {
+                service: SERVICE,
+                revision: &revision,
+                trip,
+                decided: Instant::now(),
+            });
+        }
+        services.on_verdict(&Verdict::CanaryError { service: SERVICE });
+    }
+    tripped
+}
+
+#[tokio::test]
+async fn another_plan_of_the_step_counts_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let services = load(directory.path());
+    services.accept(step(1, 1, 0)).await.unwrap();
+    assert!(!fail(&services, 3));
+    // The server has seen one of them when it plans again.
+    services.accept(step(2, 1, 1)).await.unwrap();
+    assert!(!fail(&services, 1));
+    services.accept(step(2, 1, 1)).await.unwrap();
+    assert!(fail(&services, 1), "the fifth of the step");
+    let trip = observe(&services).trip.unwrap();
+    assert_eq!((trip.errors, trip.generation), (LIMIT, 2));
+}
+
+#[tokio::test]
+async fn another_step_counts_from_zero() {
+    let directory = tempfile::tempdir().unwrap();
+    let services = load(directory.path());
+    services.accept(step(1, 1, 0)).await.unwrap();
+    assert!(!fail(&services, LIMIT - 1));
+    services.accept(step(2, 2, 0)).await.unwrap();
+    assert!(!fail(&services, LIMIT - 1));
+    assert!(fail(&services, 1));
+}
+
+#[tokio::test]
+async fn what_is_observed_is_beyond_what_the_server_knew() {
+    let directory = tempfile::tempdir().unwrap();
+    let services = load(directory.path());
+    services.accept(step(1, 1, 0)).await.unwrap();
+    assert!(!fail(&services, 3));
+    assert!(services.write_all().await);
+    // After a restart the tripwire's count stands for the statistics.
+    let services = load(directory.path());
+    assert_eq!(observe(&services).canary.unwrap().errors, 3);
+    services.accept(step(2, 1, 1)).await.unwrap();
+    assert_eq!(observe(&services).canary.unwrap().errors, 2);
+}
+
+#[tokio::test]
+async fn a_node_killed_after_another_plan_still_has_the_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let services = load(directory.path());
+    services.accept(step(1, 1, 0)).await.unwrap();
+    assert!(!fail(&services, 4));
+    assert!(services.write_all().await);
+    services.accept(step(2, 1, 0)).await.unwrap();
+    drop(services);
+
+    let services = load(directory.path());
+    services.accept(step(3, 1, 0)).await.unwrap();
+    assert!(fail(&services, 1));
+    assert_eq!(observe(&services).trip.unwrap().errors, LIMIT);
+}
+
+#[tokio::test]
+async fn what_the_server_knows_is_the_least_that_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let services = load(directory.path());
+    services.accept(step(1, 1, 0)).await.unwrap();
+    assert!(!fail(&services, 3));
+    drop(services);
+    // Nothing was written, but the server had seen three.
+    let services = load(directory.path());
+    assert_eq!(observe(&services).canary.unwrap().errors, 0);
+    services.accept(step(2, 1, 3)).await.unwrap();
+    assert_eq!(observe(&services).canary.unwrap().errors, 0);
+    assert!(!fail(&services, 1));
+    assert!(fail(&services, 1));
+}
+
+#[tokio::test]
+async fn a_plan_with_nothing_left_trips_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let services = load(directory.path());
+    services.accept(step(1, 1, LIMIT)).await.unwrap();
+    let observation = observe(&services);
+    assert_eq!(observation.traffic, vec![share("stable", 100)]);
+    assert_eq!(observation.canary.unwrap().state, CanaryState::Tripped);
+    let trip = observation.trip.unwrap();
+    assert_eq!((trip.errors, trip.generation), (LIMIT, 1));
+    assert!(!canary(&services).wire.is_open());
+}
