@@ -17,6 +17,7 @@ mod cgi;
 mod command;
 mod hook;
 mod hook_listener;
+mod locks;
 mod names;
 mod repository;
 mod routes;

@@ -372,3 +372,25 @@ async fn a_client_that_goes_away_leaves_no_process() {
     }
     assert_eq!(server.pushes().len(), 1);
 }
+
+/// An orphan lock for four weeks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_a_killed_git_has_left_stops_no_push() {
+    let server = Server::start().await;
+    let work = server.work("work").await;
+    let url = server.url(TOKEN, "shop");
+    good(&work, &["push", &url, "main"]).await;
+    let lock = server
+        .repository("shop")
+        .path()
+        .join("refs/heads/main.lock");
+    let file = std::fs::File::create(&lock).expect("created");
+    commit(&work, "second", "other", b"x").await;
+    let refused = git(&work, &["push", &url, "main"]).await;
+    assert!(!refused.status.success(), "it may be another push's");
+    let old = std::time::SystemTime::now() - Duration::from_secs(3_600);
+    file.set_modified(old).expect("dated");
+    let printed = good(&work, &["push", &url, "main"]).await;
+    assert!(printed.contains("remote: delivery"), "{printed}");
+    assert!(!lock.exists());
+}

@@ -8,7 +8,7 @@ mod pump;
 
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -23,8 +23,8 @@ use super::hook::{SECRET_VARIABLE, SOCKET_VARIABLE};
 use super::hook_listener::{HookListener, Ticket, Tickets};
 use super::routes::refuse;
 use super::{
-    AppName, GitError, GitSettings, ObjectHash, Principal, RefName, Repository, command, refs,
-    repository,
+    AppName, GitError, GitSettings, ObjectHash, Principal, RefName, Repository, command, locks,
+    refs, repository,
 };
 use pump::Exchange;
 
@@ -92,8 +92,13 @@ impl Backend {
         crate::data::make_directory(&settings.hooks).map_err(other)?;
         repository::remove_half_made(&settings.repositories)?;
         let hook = settings.hooks.join("post-receive");
-        crate::data::write_file(&hook, hook_script(&settings).as_bytes(), HOOK_MODE)
-            .map_err(other)?;
+        let script = hook_script(&settings);
+        // What is there already is not written again: a full disk must not keep a server from starting.
+        if std::fs::read(&hook).is_ok_and(|there| there == script.as_bytes()) {
+            tracing::debug!("the hook is as it should be");
+        } else {
+            crate::data::write_file(&hook, script.as_bytes(), HOOK_MODE).map_err(other)?;
+        }
         let tickets = Arc::new(Tickets::default());
         let on_push = Arc::clone(&settings.on_push);
         let listener = HookListener::open(&settings.hook_socket, Arc::clone(&tickets), on_push)?;
@@ -169,7 +174,9 @@ impl Backend {
 
     /// For a push: the ticket for its hook, and the refs before it.
     async fn watch(&self, app: &AppName, principal: &Principal) -> Result<PushWatch, GitError> {
-        let before = refs(&Repository::of(&self.settings.repositories, app)).await?;
+        let repository = Repository::of(&self.settings.repositories, app);
+        free(&repository).await;
+        let before = refs(&repository).await?;
         let secret = self.tickets.issue(Ticket {
             app: app.clone(),
             principal: principal.clone(),
@@ -242,6 +249,18 @@ impl Backend {
                 .env(SECRET_VARIABLE, &watch.secret);
         }
         command
+    }
+}
+
+/// Takes away the locks that a killed git has left. Where that is not possible git says which one stands in its way.
+async fn free(repository: &Repository) {
+    let path = repository.path().to_owned();
+    let removing =
+        tokio::task::spawn_blocking(move || locks::remove_orphans(&path, SystemTime::now()));
+    match removing.await.map_err(std::io::Error::other).flatten() {
+        Ok(removed) if removed.is_empty() => {}
+        Ok(removed) => tracing::warn!(?removed, "a killed git had left its locks"),
+        Err(error) => tracing::warn!(%error, "cannot look for locks that a killed git has left"),
     }
 }
 
