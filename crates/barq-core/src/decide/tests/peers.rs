@@ -1,10 +1,23 @@
 //! What other systems got wrong, as tests: each names its line of the list by what happened there.
 
+mod evidence;
+mod rollback;
+mod steering;
+mod twice;
+
 use super::world::*;
 use crate::command::{Command, Rejection};
-use crate::configuration::PRODUCTION;
+use crate::configuration::{PRODUCTION, Role};
 use crate::effect::{EffectTarget, Outcome};
+use crate::event::{Actor, Event};
 use crate::observation::Observation;
+
+fn approve(number: u64) -> Command {
+    Command::Approve {
+        delivery: delivery(number),
+        message: None,
+    }
+}
 
 fn state_of(world: &World, number: u64) -> &'static str {
     world
