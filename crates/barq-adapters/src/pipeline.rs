@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use barq_core::configuration::{Build, Check, Requirement};
 use barq_core::effect::{EffectKey, Outcome};
 use barq_core::event::CheckOutcome;
+use barq_core::identity::ImageDigest;
 use barq_engine::ports::{Pipeline, PortError, Source, Started};
 use barq_runner::api::{
     BuildRequest, CheckRequest, CheckResult, Outcome as Ended, RunState, Runner, RunnerError,
@@ -99,18 +100,25 @@ impl EmbeddedPipeline {
                 reason: "the build left no bundle".to_owned(),
             });
         };
-        let (image, size_bytes) = match self.images.build(&bundle, command).await {
-            Ok(built) => built,
-            Err(error) => return Err(failed("make the image", &error)),
+        let duration_ms = built.duration_ms;
+        let became = self.runner.became(key).await;
+        let became = became.map_err(|error| failed("ask for the image", &error))?;
+        let (image, size_bytes) = match became.as_deref().and_then(image_of) {
+            Some(known) => known,
+            None => {
+                let built = self.images.build(&bundle, command).await;
+                built.map_err(|error| failed("make the image", &error))?
+            }
         };
         // The image is in the store; a bundle that stays is only room.
-        if let Err(error) = self.runner.remove_bundle(key).await {
+        let words = format!("{image} {size_bytes}");
+        if let Err(error) = self.runner.remove_bundle(key, &words).await {
             tracing::warn!(key, %error, "a bundle was not removed");
         }
         Ok(Outcome::ImageBuilt {
             image,
             size_bytes,
-            duration_ms: built.duration_ms,
+            duration_ms,
         })
     }
 }
@@ -226,6 +234,12 @@ impl Pipeline for EmbeddedPipeline {
     ) -> Result<Outcome, PortError> {
         self.stop(started).await
     }
+}
+
+/// A digest and a size in bytes, as they are kept in a bundle's place.
+fn image_of(words: &str) -> Option<(ImageDigest, u64)> {
+    let (image, size_bytes) = words.split_once(' ')?;
+    Some((image.parse().ok()?, size_bytes.parse().ok()?))
 }
 
 fn check_outcome(ended: Ended) -> CheckOutcome {

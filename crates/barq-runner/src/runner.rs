@@ -27,6 +27,8 @@ use crate::work::{self, Places, blocking};
 
 /// Most output that one page holds, in bytes.
 const PAGE_BYTES_MAX: usize = 256 * 1024;
+/// In a run's directory: what its bundle became.
+const BECAME: &str = "became.json";
 
 /// Runs checks and builds. Clones are the same runner; it must live in a tokio runtime.
 #[derive(Clone)]
@@ -169,10 +171,21 @@ impl Runner {
         .await
     }
 
-    /// Removes a bundle that is no longer needed. Building with its key once more builds it again.
-    pub async fn remove_bundle(&self, key: &str) -> Result<(), RunnerError> {
-        let bundle = self.inner.store.run(key)?.join("bundle");
-        blocking(move || store::remove_tree(&bundle)).await
+    /// Removes a bundle that is no longer needed, and keeps in its place what it became, in the caller's words. Building with
+    /// its key once more builds nothing: [`Self::became`] tells.
+    pub async fn remove_bundle(&self, key: &str, became: &str) -> Result<(), RunnerError> {
+        let (directory, became) = (self.inner.store.run(key)?, became.to_owned());
+        blocking(move || {
+            store::write(&directory.join(BECAME), &became)?;
+            store::remove_tree(&directory.join("bundle"))
+        })
+        .await
+    }
+
+    /// What a bundle became that was removed.
+    pub async fn became(&self, key: &str) -> Result<Option<String>, RunnerError> {
+        let path = self.inner.store.run(key)?.join(BECAME);
+        blocking(move || store::read(&path)).await
     }
 
     async fn submit(&self, job: Job) -> Result<CheckResult, RunnerError> {
@@ -321,7 +334,7 @@ fn remembered(directory: &std::path::Path) -> Result<Option<CheckResult>, Runner
         Some(CheckResult {
             bundle: Some(bundle),
             ..
-        }) if !bundle.is_dir() => {
+        }) if !bundle.is_dir() && !directory.join(BECAME).exists() => {
             store::remove_tree(directory)?;
             Ok(None)
         }

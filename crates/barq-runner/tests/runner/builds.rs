@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use barq_runner::api::Outcome;
 
-use crate::support::Place;
+use crate::support::{Place, is_alive, line_after};
 
 #[tokio::test]
 async fn a_bundle_holds_its_files_and_their_executable_bits() {
@@ -46,9 +46,15 @@ async fn a_bundle_holds_its_files_and_their_executable_bits() {
     );
 
     assert_eq!(runner.build(request.clone()).await.unwrap(), result);
-    runner.remove_bundle("key").await.unwrap();
-    let again = runner.build(request).await.unwrap();
-    assert!(again.bundle.unwrap().join("bin/server").exists());
+    assert_eq!(runner.became("key").await.unwrap(), None);
+    runner.remove_bundle("key", "an image").await.unwrap();
+    assert!(!bundle.exists());
+    // Whoever asks again, also after a restart, learns what it became: nothing is built twice.
+    let runner = place.runner();
+    assert_eq!(runner.build(request).await.unwrap(), result);
+    assert!(!bundle.exists());
+    let became = runner.became("key").await.unwrap();
+    assert_eq!(became.as_deref(), Some("an image"));
 }
 
 #[tokio::test]
@@ -130,4 +136,24 @@ async fn what_cannot_be_collected_is_named() {
         (result.outcome, result.bundle),
         (Outcome::Failed { exit_code: 2 }, None)
     );
+}
+
+/// Cancelled builds keep running.
+#[tokio::test]
+async fn a_cancelled_build_leaves_nothing_that_runs() {
+    let place = Place::new();
+    let commit = place.commit(&[]);
+    let runner = place.runner();
+    let run = "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo child $$; while :; do sleep 1000; done' & wait; wait";
+    let request = place.build("key", &commit, run, &[]);
+    let building = tokio::spawn({
+        let runner = runner.clone();
+        async move { runner.build(request).await.unwrap() }
+    });
+    let child = line_after(&runner, "key", "child ").await;
+    runner.cancel("key").await.unwrap();
+    assert_eq!(building.await.unwrap().outcome, Outcome::Cancelled);
+    assert!(!is_alive(&child));
+    let next = place.build("next", &commit, "true", &[]);
+    assert_eq!(runner.build(next).await.unwrap().outcome, Outcome::Passed);
 }
