@@ -112,7 +112,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Incidents(arguments) => incidents::incidents(context, &arguments).await,
         Command::Audit(arguments) => audit::audit(context, &arguments).await,
         Command::Backup { file } => backup::backup(context, &file).await,
-        Command::Restore { file } => restore::restore(context, &file),
+        Command::Restore { file } => restore::restore(context, &file).await,
         Command::Token { command } => tokens::token(context, command).await,
         Command::Doctor => doctor::doctor(context).await,
     }

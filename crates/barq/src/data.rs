@@ -290,7 +290,13 @@ impl DataDirectory {
     }
 
     fn refuse_foreign(&self) -> Result<(), DataError> {
-        const OURS: [&str; 4] = ["lock", "journal.db", "server.lock", "node.lock"];
+        const OURS: [&str; 5] = [
+            "lock",
+            "journal.db",
+            "server.key",
+            "server.lock",
+            "node.lock",
+        ];
         if OURS.iter().any(|name| self.root.join(name).exists()) {
             return Ok(());
         }
@@ -396,10 +402,17 @@ pub fn make_directory(path: &Path) -> Result<(), DataError> {
         .map_err(io("create", path))
 }
 
+/// In place, and cut to size after: what is there already needs no room on a full disk. The lock holds without it, too, and
+/// then only its holder's name is not known.
 fn record_process(file: &mut File) -> std::io::Result<()> {
-    file.set_len(0)?;
+    let line = format!("{}\n", std::process::id());
     file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+    let written = file.write_all(line.as_bytes());
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => file.set_len(0),
+        Err(error) => Err(error),
+        Ok(()) => file.set_len(line.len() as u64),
+    }
 }
 
 fn describe_holder(file: &mut File, holder: &str) -> String {

@@ -9,12 +9,13 @@ mod api;
 mod convert;
 mod health;
 mod idempotency;
+pub(crate) mod journal;
 mod openapi;
 mod pages;
 mod problem;
 mod push;
 mod shapes;
-mod start;
+pub(crate) mod start;
 mod story;
 
 use std::net::SocketAddr;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use barq_core::command::Command;
 use barq_core::effect::{EffectKey, Outcome};
 use barq_core::event::{Actor, Recorded};
+use barq_core::identity::ServiceId;
+use barq_core::observation::Observation;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -165,10 +167,9 @@ impl Loop {
         };
         self.data_plane_error = None;
         let mut judged = self.storage_error.is_none();
-        for (service, it) in &seen.services {
-            let observation = it.observation.clone();
+        for (service, observation) in self.observations(&seen) {
             self.machine.see(service.clone(), observation.clone());
-            let command = Command::Observed(service.clone(), Box::new(observation));
+            let command = Command::Observed(service, Box::new(observation));
             self.by_itself(command).await?;
             judged &= self.storage_error.is_none();
         }
@@ -178,6 +179,17 @@ impl Loop {
         self.seen = Arc::new(seen);
         self.publish();
         Ok(())
+    }
+
+    /// One for each service: a data plane that has lost its disk does not even name those that it should serve.
+    fn observations(&self, seen: &Seen) -> Vec<(ServiceId, Observation)> {
+        let unknown = self.machine.state().services.keys();
+        let unknown = unknown.filter(|id| !seen.services.contains_key(*id));
+        let named = seen.services.iter();
+        named
+            .map(|(id, it)| (id.clone(), it.observation.clone()))
+            .chain(unknown.map(|id| (id.clone(), Observation::default())))
+            .collect()
     }
 
     /// Only here: after the observation was judged, and what follows is recorded.

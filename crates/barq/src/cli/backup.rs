@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Context;
 use crate::output::{Exit, Failure};
 
-/// The file holds the server's key: for its owner alone.
+/// The file holds the server's key, a token and the environments of revisions: for its owner alone.
 const FILE_MODE: u32 = 0o600;
 
 /// `barq backup FILE`: the file appears whole or not at all.
@@ -65,7 +65,7 @@ pub(super) async fn backup(context: &Context, file: &Path) -> Result<Exit, Failu
         .output
         .result(&json!({"file": file, "bytes": bytes}), || {
             format!(
-                "{}: {bytes} bytes; it holds the server's key, keep it safe",
+                "{}: {bytes} bytes; it holds the server's key and its apps' environments, keep it safe",
                 file.display()
             )
         });

@@ -1,18 +1,22 @@
 //! `barq restore`: a data directory from a backup, without a server.
 //!
 //! The backup is unpacked beside the data directory and takes its place by a rename, so that a restore that is killed
-//! leaves nothing that a server would start from. A directory that holds a journal is never overwritten.
+//! leaves nothing that a server would start from. A directory or a database that holds a journal is never overwritten.
+//! Where `DATABASE_URL` names a PostgreSQL, the journal goes there, which is also how it moves from one to the other.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 
+use barq_engine::journal::Journal;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Context;
 use crate::data::{DataDirectory, make_directory, sync_directory};
 use crate::output::{Exit, Failure};
+use crate::server::journal;
+use crate::server::start::ServerKey;
 
 /// The first file of a backup: says what it is.
 const MANIFEST: &str = "barq-backup.json";
@@ -21,7 +25,14 @@ const FORMAT: u32 = 1;
 /// The longest manifest.
 const MANIFEST_BYTES_MAX: u64 = 64 * 1024;
 /// What a backup may hold, at its top.
-const CONTENT: [&str; 5] = ["admin.token", "server.key", "journal.db", "git", "blobs"];
+const CONTENT: [&str; 6] = [
+    "admin.token",
+    "server.key",
+    "journal.db",
+    "git",
+    "blobs",
+    "revisions",
+];
 
 #[derive(Debug, Deserialize)]
 struct Manifest {
@@ -30,7 +41,7 @@ struct Manifest {
 }
 
 /// `barq restore FILE`.
-pub(super) fn restore(context: &Context, file: &Path) -> Result<Exit, Failure> {
+pub(super) async fn restore(context: &Context, file: &Path) -> Result<Exit, Failure> {
     let data = context.data()?;
     refuse_used(&data)?;
     let parent = data.root().parent().unwrap_or(Path::new("/")).to_owned();
@@ -41,11 +52,7 @@ pub(super) fn restore(context: &Context, file: &Path) -> Result<Exit, Failure> {
         .unwrap_or_default()
         .to_string_lossy();
     let temporary = parent.join(format!(".{name}.restore-{}", std::process::id()));
-    let outcome = unpack(file, &temporary).and_then(|version| {
-        replace(&data, &temporary, &parent)?;
-        Ok(version)
-    });
-    let version = match outcome {
+    let version = match make(file, &data, &temporary, &parent).await {
         Ok(version) => version,
         Err(failure) => {
             if temporary.exists()
@@ -67,6 +74,57 @@ pub(super) fn restore(context: &Context, file: &Path) -> Result<Exit, Failure> {
             )
         });
     Ok(Exit::Done)
+}
+
+/// Answers the version of barq that wrote the backup.
+async fn make(
+    file: &Path,
+    data: &DataDirectory,
+    temporary: &Path,
+    parent: &Path,
+) -> Result<String, Failure> {
+    let version = unpack(file, temporary)?;
+    if let Some(url) = journal::on_postgres() {
+        move_to_postgres(temporary, url).await?;
+    }
+    replace(data, temporary, parent)?;
+    Ok(version)
+}
+
+/// One transaction: a restore that is killed here leaves an empty database, or a whole journal and no data directory.
+async fn move_to_postgres(directory: &Path, url: String) -> Result<(), Failure> {
+    let failed = |error: anyhow::Error| {
+        Failure::failed("the journal could not be put into the database of DATABASE_URL")
+            .because(format!("{error:#}"))
+            .hint("it must be empty: a restore never overwrites a journal")
+    };
+    let unpacked = DataDirectory::resolve(Some(directory.to_owned()), None)?;
+    let key = ServerKey::open(&unpacked).map_err(failed)?;
+    let file = unpacked.journal().to_string_lossy().into_owned();
+    let from = Journal::open(journal::settings(file, &key))
+        .await
+        .map_err(|error| failed(error.into()))?;
+    let exported = directory.join("journal.export");
+    let into = journal::settings(url, &key);
+    let copy = journal::copy(&from, into, &exported)
+        .await
+        .map_err(failed)?;
+    copy.close().await;
+    from.close().await;
+    for name in [
+        "journal.export",
+        "journal.db",
+        "journal.db-wal",
+        "journal.db-shm",
+    ] {
+        match std::fs::remove_file(directory.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(error.into()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn refuse_used(data: &DataDirectory) -> Result<(), Failure> {

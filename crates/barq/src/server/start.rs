@@ -14,7 +14,6 @@ use barq_adapters::node::{EmbeddedNode, NodeSettings};
 use barq_adapters::pipeline::EmbeddedPipeline;
 use barq_adapters::prober::{EmbeddedProber, ProberSettings};
 use barq_engine::engine::{self, EngineError};
-use barq_engine::journal::{Journal, JournalSettings};
 use barq_engine::ports::Ports;
 use barq_registry::api::Store;
 use barq_runner::api::{Runner, RunnerSettings};
@@ -25,13 +24,11 @@ use sha2::Sha256;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Server, ServerSettings, Shared, health, idempotency};
+use super::{Server, ServerSettings, Shared, health, idempotency, journal};
 use crate::data::{self, DataDirectory};
 
 /// Bytes of the server's key.
 const KEY_BYTES: usize = 32;
-/// Names a journal on PostgreSQL; without it the journal is a file in the data directory.
-const DATABASE_VARIABLE: &str = "DATABASE_URL";
 
 /// The engine's loop; ends after its shutdown, or when it can't go on.
 pub(super) type RunningEngine = Pin<Box<dyn Future<Output = Result<(), EngineError>> + Send>>;
@@ -44,11 +41,11 @@ pub(super) struct Started {
 
 /// The secret of this installation: what is coded with it can be made nowhere else. One key for each purpose.
 #[derive(Clone)]
-pub(super) struct ServerKey([u8; KEY_BYTES]);
+pub(crate) struct ServerKey([u8; KEY_BYTES]);
 
 impl ServerKey {
     /// The key in the data directory; made at the first start.
-    pub(super) fn open(data: &DataDirectory) -> anyhow::Result<Self> {
+    pub(crate) fn open(data: &DataDirectory) -> anyhow::Result<Self> {
         let mut fresh = [0; KEY_BYTES];
         getrandom::fill(&mut fresh).context("cannot make a random key")?;
         let path = data.server_key();
@@ -63,7 +60,7 @@ impl ServerKey {
     }
 
     /// A code of some text, for one purpose.
-    pub(super) fn code(&self, purpose: &str, text: &str) -> [u8; 32] {
+    pub(crate) fn code(&self, purpose: &str, text: &str) -> [u8; 32] {
         let mut hmac =
             Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         hmac.update(purpose.as_bytes());
@@ -80,7 +77,7 @@ pub(super) async fn start(
 ) -> anyhow::Result<Started> {
     let data = settings.data.clone();
     let key = ServerKey::open(&data)?;
-    let journal = open_journal(&data, &key).await?;
+    let journal = journal::open(&data, &key).await?;
     remove_left_backups(&data.backup())?;
     let neighbours = Neighbours::open(&data, settings.ingress)?;
     let ports = neighbours.ports.clone();
@@ -150,18 +147,6 @@ impl Neighbours {
             node: client,
         })
     }
-}
-
-async fn open_journal(data: &DataDirectory, key: &ServerKey) -> anyhow::Result<Journal> {
-    let file = || data.journal().to_string_lossy().into_owned();
-    let url = std::env::var(DATABASE_VARIABLE)
-        .ok()
-        .filter(|url| url.starts_with("postgres://") || url.starts_with("postgresql://"))
-        .unwrap_or_else(file);
-    let mac_key = key.code("journal", "");
-    Journal::open(JournalSettings { url, mac_key })
-        .await
-        .context("cannot open the journal")
 }
 
 /// What a backup that was cut off has left.

@@ -10,6 +10,7 @@
 mod apart;
 mod crash;
 mod deaths;
+mod disaster;
 mod load;
 mod processes;
 mod repository;

@@ -1,4 +1,5 @@
-//! Everything that can't be made again, as one archive: the key, the journal, the repositories, the images.
+//! Everything that can't be made again, as one archive: the key, the first token, the journal, the repositories, the
+//! images, the environments of revisions.
 //!
 //! The journal comes first, then what it refers to, so that nothing it names is missing. Of a repository the refs come
 //! before the objects, for the same reason. An error in the middle breaks the connection: a backup is whole or no backup.
@@ -13,17 +14,16 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use barq_core::command::Rejection;
 use barq_core::configuration::Role;
-use barq_engine::journal::{BackupError, Journal, JournalSettings};
+use barq_engine::journal::BackupError;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
-use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::super::idempotency::Order;
 use super::super::problem::Problem;
 use super::super::shapes::Nothing;
-use super::super::{Server, Shared};
+use super::super::{Server, Shared, journal};
 use crate::data::DataDirectory;
 
 /// The archive's form.
@@ -83,8 +83,6 @@ impl Drop for Copy {
 impl Server {
     /// The journal at one moment, as an SQLite file.
     async fn copy_journal(&self) -> Result<Arc<Copy>, Problem> {
-        let failed =
-            |error: io::Error| Problem::internal("no room for a copy of the journal", &error);
         let mut name = [0; 8];
         getrandom::fill(&mut name).map_err(|error| Problem::internal("no randomness", &error))?;
         let name = format!("{:016x}", u64::from_ne_bytes(name));
@@ -96,45 +94,23 @@ impl Server {
         match journal.backup_to(&copy.path()).await {
             Ok(()) => {}
             Err(BackupError::NotSqlite) => {
-                let exported = copy.0.join("journal.export");
-                let mut file = tokio::fs::File::create(&exported).await.map_err(failed)?;
-                journal
-                    .export(&mut file)
-                    .await
-                    .map_err(|error| Problem::internal("the journal can't be exported", &error))?;
-                file.shutdown().await.map_err(failed)?;
-                self.import(&exported, &copy).await?;
+                self.copy_from_postgres(&copy).await.map_err(|error| {
+                    let error = io::Error::other(format!("{error:#}"));
+                    Problem::internal("the journal can't be copied", &error)
+                })?
             }
             Err(error) => return Err(Problem::internal("the journal can't be copied", &error)),
         }
         Ok(Arc::new(copy))
     }
 
-    async fn import(&self, exported: &Path, copy: &Copy) -> Result<(), Problem> {
-        let title = "the exported journal can't be made into a file";
-        let settings = JournalSettings {
-            url: copy.0.join("import.db").to_string_lossy().into_owned(),
-            mac_key: self.key.code("journal", ""),
-        };
-        let journal = Journal::open(settings)
-            .await
-            .map_err(|error| Problem::internal(title, &error))?;
-        let writer = journal
-            .take_ownership()
-            .await
-            .map_err(|error| Problem::internal(title, &error))?;
-        let file = tokio::fs::File::open(exported)
-            .await
-            .map_err(|error| Problem::internal(title, &error))?;
-        writer
-            .import(&mut BufReader::new(file))
-            .await
-            .map_err(|error| Problem::internal(title, &error))?;
-        journal
-            .backup_to(&copy.path())
-            .await
-            .map_err(|error| Problem::internal(title, &error))?;
-        journal.close().await;
+    async fn copy_from_postgres(&self, copy: &Copy) -> anyhow::Result<()> {
+        let work = copy.0.join("import.db").to_string_lossy().into_owned();
+        let settings = journal::settings(work, &self.key);
+        let exported = copy.0.join("journal.export");
+        let file = journal::copy(self.engine.journal(), settings, &exported).await?;
+        file.backup_to(&copy.path()).await?;
+        file.close().await;
         Ok(())
     }
 }
@@ -154,9 +130,16 @@ fn write(data: &DataDirectory, journal: &Path, parts: Parts) -> io::Result<()> {
     header.set_cksum();
     archive.append_data(&mut header, "barq-backup.json", manifest.as_slice())?;
     archive.append_path_with_name(data.server_key(), "server.key")?;
+    // Whoever had the first token thrown away does not want it back.
+    if data.admin_token().exists() {
+        archive.append_path_with_name(data.admin_token(), "admin.token")?;
+    }
     archive.append_path_with_name(journal, "journal.db")?;
     add_directory(&mut archive, &data.repositories(), Path::new("git"))?;
     add_directory(&mut archive, &data.blobs(), Path::new("blobs"))?;
+    if data.revisions().exists() {
+        add_directory(&mut archive, &data.revisions(), Path::new("revisions"))?;
+    }
     let mut parts = archive.into_inner()?;
     parts.flush()
 }
