@@ -103,9 +103,7 @@ impl Disk {
     /// Writes a configuration; when this returns it survives a power cut. A damaged file in its place is kept beside it.
     pub(super) fn write(&self, service: &str, stored: &Stored) -> Result<(), DiskError> {
         let path = self.path(service);
-        if path.exists() && read::<Stored>(&path).is_err() {
-            fs::rename(&path, path.with_extension("damaged")).map_err(DiskError::Write)?;
-        }
+        keep_damaged(&path);
         let temporary = path.with_extension("new");
         write(&temporary, stored, true)?;
         moment::reached(moment::BESIDE, service, stored.configuration.generation);
@@ -145,6 +143,21 @@ impl Disk {
 
     fn counters_path(&self, service: &str) -> PathBuf {
         self.counters.join(format!("{service}.json"))
+    }
+}
+
+/// Keeps a damaged file under another name, too: until the new one has taken its place a start finds the damage, not nothing.
+fn keep_damaged(path: &Path) {
+    if !path.exists() || read::<Stored>(path).is_ok() {
+        return;
+    }
+    let kept = path.with_extension("damaged");
+    let linked = match fs::remove_file(&kept) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => fs::hard_link(path, &kept),
+    };
+    if let Err(error) = linked {
+        tracing::warn!(path = %path.display(), %error, "a damaged configuration can't be kept");
     }
 }
 

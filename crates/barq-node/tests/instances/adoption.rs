@@ -179,6 +179,39 @@ async fn what_is_no_longer_wanted_goes_on_until_that_is_known() {
     );
 }
 
+/// A state file that is damaged: its instance is replaced rather than left to itself, and the others serve on.
+#[tokio::test]
+async fn an_instance_with_a_damaged_record_is_replaced() {
+    for damage in ["", "{\"id\": "] {
+        let mut fixture = Fixture::new().await;
+        fixture.apply(&[revision(&[], 2, 2)]);
+        fixture.until_ready(2).await;
+        let before = fixture.pids().await;
+        let directory = fixture.leave();
+        let (damaged, whole) = (before.keys().next().unwrap(), before.keys().last().unwrap());
+        let record = directory
+            .path()
+            .join("instances")
+            .join(SERVICE)
+            .join(REVISION);
+        std::fs::write(record.join(damaged).join("instance.json"), damage).expect("damaged");
+        let mut fixture = Fixture::again(directory).await;
+        assert_eq!(
+            fixture.pids().await,
+            BTreeMap::from([(whole.clone(), before[whole].clone())])
+        );
+        fixture.apply(&[revision(&[], 2, 2)]);
+        fixture.until_ready(2).await;
+        let after = fixture.pids().await;
+        assert_eq!((after.get(whole), after.len()), (before.get(whole), 2));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while exists(&before[damaged]) {
+            assert!(Instant::now() < deadline, "nobody ends what has no record");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_adopted_instance_that_is_not_ready_gets_no_traffic() {
     let mut fixture = Fixture::new().await;

@@ -46,6 +46,29 @@ fn damage_is_seen_and_the_damaged_file_is_kept() {
     assert!(directory.path().join("configuration/a.damaged").exists());
 }
 
+/// The disk is full, or the node killed, before the new configuration has taken the damaged one's place.
+#[test]
+fn damage_is_never_taken_for_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (disk, _) = Disk::open(directory.path()).unwrap();
+    let path = directory.path().join("configuration/a.json");
+    for _ in 0..2 {
+        fs::write(&path, "half a fi").unwrap();
+        // Stands for a disk that refuses to be written, also for root.
+        let obstacle = path.with_extension("new");
+        fs::create_dir(&obstacle).unwrap();
+        assert!(disk.write("a", &stored(1)).is_err());
+        let (_, found) = Disk::open(directory.path()).unwrap();
+        assert!(matches!(found[0], (_, Err(DiskError::Damaged))));
+        fs::remove_dir(&obstacle).unwrap();
+        disk.write("a", &stored(1)).unwrap();
+        let kept = fs::read_to_string(path.with_extension("damaged")).unwrap();
+        assert_eq!(kept, "half a fi");
+    }
+    let (_, found) = Disk::open(directory.path()).unwrap();
+    assert!(matches!(&found[..], [(_, Ok(_))]), "{found:?}");
+}
+
 #[test]
 fn counters_are_of_their_service_only() {
     let directory = tempfile::tempdir().unwrap();
