@@ -349,6 +349,43 @@ async fn only_so_many_run_at_once() {
     }
 }
 
+/// A queue stalls for ever: however a run ends, the next one gets its place.
+#[tokio::test]
+async fn whatever_ends_a_run_frees_its_place() {
+    let place = Place::new();
+    let commit = place.commit(&[]);
+    let mut settings = place.settings();
+    settings.checks_at_once_max = 1;
+    let runner = barq_runner::api::Runner::new(settings).unwrap();
+    let cases = [
+        ("no-commit", "0".repeat(40), "true"),
+        ("killed", commit.clone(), "kill -9 $$"),
+        ("hangs", commit.clone(), "sleep 1000"),
+        ("lost", commit.clone(), "kill -9 $PPID; sleep 1000"),
+    ];
+    for (key, commit, run) in &cases {
+        let mut request = place.check(key, commit, run);
+        request.timeout = Duration::from_millis(500);
+        let ended = runner.run(request).await.unwrap().outcome;
+        assert_ne!(ended, Outcome::Passed, "{key}");
+        let after = place.check(&format!("after-{key}"), &cases[1].1, "true");
+        assert_eq!(
+            runner.run(after).await.unwrap().outcome,
+            Outcome::Passed,
+            "{key}"
+        );
+    }
+    let cancelled = start(
+        &runner,
+        place.check("cancelled", &commit, "echo up; sleep 1000"),
+    );
+    line_after(&runner, "cancelled", "up").await;
+    runner.cancel("cancelled").await.unwrap();
+    assert_eq!(cancelled.await.unwrap().outcome, Outcome::Cancelled);
+    let last = place.check("last", &commit, "true");
+    assert_eq!(runner.run(last).await.unwrap().outcome, Outcome::Passed);
+}
+
 #[tokio::test]
 async fn unchanged_files_keep_their_time_and_changed_ones_get_a_later_one() {
     let place = Place::new();
