@@ -11,6 +11,7 @@ mod people;
 mod random;
 mod release;
 mod server;
+mod trial;
 
 use std::fmt;
 
@@ -96,6 +97,8 @@ struct World {
     crashes: u32,
     /// Of the troubled steps.
     steps_left: u32,
+    /// Of canaries after them.
+    troubles: trial::Troubles,
 }
 
 /// What happened, if anybody wants to know.
@@ -128,6 +131,7 @@ impl World {
             },
             crashes: 0,
             steps_left: TROUBLED_STEPS,
+            troubles: trial::Troubles::default(),
         }
     }
 
@@ -146,7 +150,8 @@ impl World {
         while steps < last {
             self.pass();
             self.people_let_go()?;
-            self.go_on(false)?;
+            let troubled = self.trouble_trial()?;
+            self.go_on(troubled)?;
             steps += 1;
             if self.at_rest() {
                 self.check_end()?;
@@ -195,7 +200,7 @@ impl World {
     fn trouble(&mut self) -> Result<(), Problem> {
         match self.random.below(40) {
             0 => self.crash_server(),
-            1 => self.crash_node(),
+            1 => self.crash_node()?,
             2 => self.server.storage_fails = !self.server.storage_fails,
             3 => self.node.disk_fails = !self.node.disk_fails,
             4..8 => self.people_act()?,
@@ -213,6 +218,7 @@ impl World {
         if !troubled {
             (self.server.storage_fails, self.node.disk_fails) = (false, false);
         }
+        self.full_disk()?;
         self.node
             .pass(self.now_ms, &mut self.random, &self.releases)?;
         if !self.server.is_up && (!troubled || self.random.one_in(3)) {
@@ -237,11 +243,11 @@ impl World {
         }
     }
 
-    fn crash_node(&mut self) {
+    fn crash_node(&mut self) -> Result<(), Problem> {
         self.story
             .tell(|| "the node is killed and restarted".to_owned());
         self.crashes += 1;
-        self.node.restart(self.now_ms);
+        self.node.restart(self.now_ms)
     }
 
     fn now(&self) -> Timestamp {

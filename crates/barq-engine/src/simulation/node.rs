@@ -1,10 +1,12 @@
 //! The data plane: the node's real control, tripwires and lease, around them simulated instances, a disk, and users.
 //!
 //! Checked here, in every moment: no request starts on a canary that has tripped, whose lease ran out, or whose node was
-//! restarted; a plan never moves traffic to a revision with nobody ready while another one is; the errors of a canary are
-//! at most its limit and what was in flight.
+//! restarted; a plan never moves traffic to a revision with nobody ready while another one is, and a node that restarts is
+//! served by somebody who is ready if there was one; over all plans, crashes and late ends of a step, the error that reaches
+//! its limit trips, and there are at most that many and what was in flight (`ledger`).
 
 mod body;
+mod ledger;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +24,7 @@ use super::random::Random;
 use super::release::{Release, Releases};
 use super::server::ByService;
 use crate::ports::Lease;
-use body::{Body, Written};
+use body::{Body, Counters, Written};
 
 /// What one look shows.
 pub(super) struct Look {
@@ -37,6 +39,7 @@ pub(super) struct Node {
     now_ms: u64,
     bodies: ByService<Body>,
     disk: ByService<Written>,
+    counters: ByService<Counters>,
     pub(super) disk_fails: bool,
     instances: BTreeMap<RevisionName, Instances>,
 }
@@ -58,29 +61,46 @@ impl Node {
             now_ms: 0,
             bodies: BTreeMap::new(),
             disk: BTreeMap::new(),
+            counters: BTreeMap::new(),
             disk_fails: false,
             instances: BTreeMap::new(),
         }
     }
 
     /// Killed and started again: from its disk, with its instances.
-    pub(super) fn restart(&mut self, now_ms: u64) {
+    pub(super) fn restart(&mut self, now_ms: u64) -> Result<(), Problem> {
         self.run = Run(self.run.0 + 1);
         self.started_ms = now_ms;
         self.now_ms = now_ms;
-        let run = self.run;
-        let before = std::mem::take(&mut self.bodies);
+        let mut before = std::mem::take(&mut self.bodies);
         for (service, written) in &self.disk {
-            let mut body = Body::restart(written.clone(), run);
-            let had = before.get(service);
-            body.behind = had.is_some_and(|had| {
-                had.behind || had.control.generation() != body.control.generation()
-            });
+            let had = before.remove(service);
+            let was_served = had.as_ref().is_some_and(|had| self.is_served(had));
+            let counters = self.counters.get(service);
+            let mut body = Body::restart(written.clone(), counters, self.run, had);
+            body.tell_trips(now_ms)?;
+            resize(&mut self.instances, service, body.plan());
+            if was_served && !self.is_served(&body) {
+                let shares = body.control.shares();
+                return Err(Problem(format!(
+                    "{service} was served, and after a restart nobody of {shares:?} is ready"
+                )));
+            }
             self.bodies.insert(service.clone(), body);
         }
-        for (service, body) in &self.bodies {
-            resize(&mut self.instances, service, body.plan());
-        }
+        Ok(())
+    }
+
+    pub(super) fn has_trial(&self) -> bool {
+        self.bodies
+            .values()
+            .any(|body| body.plan().canary.is_some())
+    }
+
+    fn is_served(&self, body: &Body) -> bool {
+        let shares = body.control.shares();
+        let mut serving = shares.iter().filter(|it| it.percent > 0);
+        serving.any(|it| ready_of(&self.instances, &it.revision) > 0)
     }
 
     /// Time passes: leases run out, instances start, requests come and end.
@@ -114,9 +134,15 @@ impl Node {
                 now_ms,
                 passed_ms,
             };
-            let written = body.pass(moment, random, &ready, &errors_percent)?;
-            if written && !self.disk_fails {
-                self.disk.insert(service.clone(), body.written());
+            body.pass(moment, random, &ready, &errors_percent)?;
+            if self.disk_fails {
+                continue;
+            }
+            if body.unwritten && random.one_in(2) {
+                write(&mut self.disk, &mut self.instances, service, body);
+            }
+            if let Some(counters) = body.counters().filter(|_| !random.one_in(3)) {
+                self.counters.insert(service.clone(), counters);
             }
         }
         Ok(())
@@ -136,7 +162,7 @@ impl Node {
             .bodies
             .entry(service.clone())
             .or_insert_with(|| Body::new(run));
-        body.tell_trips(self.now_ms);
+        body.tell_trips(self.now_ms)?;
         let offered = body::offered(generation, plan);
         let considered = match body.control.consider(&offered) {
             Ok(considered) => considered,
@@ -146,7 +172,11 @@ impl Node {
             Considered::Duplicate => return Ok(Some(configured(true))),
             Considered::New { towards_stable } => towards_stable,
         };
-        if self.disk_fails && !towards_stable {
+        // Instances follow the disk: a plan in memory alone asks for no more than are kept there.
+        let kept = self.disk.get(service).map(Written::plan);
+        let no_more = (plan.revisions.iter())
+            .all(|(name, range)| range.min <= kept.map_or(0, |kept| size_in(kept, name)));
+        if self.disk_fails && !(towards_stable && no_more) {
             return Ok(None);
         }
         for revision in revisions {
@@ -159,16 +189,16 @@ impl Node {
             });
         }
         body.check_offer(plan, &|name| ready_of(&self.instances, name))?;
+        let count = body.control.count(&offered);
         let accepted = body.control.accept(offered, since).map_err(|refusal| {
             Problem(format!("{service}: considered and then refused: {refusal}"))
         })?;
         if let Accepted::InForce { .. } = accepted {
-            body.in_force(plan.clone());
+            body.in_force(plan.clone(), count, self.now_ms)?;
         }
         if !self.disk_fails {
-            self.disk.insert(service.clone(), body.written());
+            write(&mut self.disk, &mut self.instances, service, body);
         }
-        resize(&mut self.instances, service, plan);
         Ok(Some(configured(!self.disk_fails)))
     }
 
@@ -273,14 +303,30 @@ fn ready_of(instances: &BTreeMap<RevisionName, Instances>, name: &str) -> u32 {
         .map_or(0, |it| it.ready)
 }
 
+/// What is in force is on disk from here on, and the instances follow it.
+fn write(
+    disk: &mut ByService<Written>,
+    instances: &mut BTreeMap<RevisionName, Instances>,
+    service: &ServiceId,
+    body: &mut Body,
+) {
+    disk.insert(service.clone(), body.written());
+    body.unwritten = false;
+    resize(instances, service, body.plan());
+}
+
+fn size_in(plan: &Plan, name: &RevisionName) -> u32 {
+    let planned = plan.revisions.iter().find(|(planned, _)| planned == name);
+    planned.map_or(0, |(_, range)| range.min)
+}
+
 /// Instances beyond the plan's are stopped at once, missing ones start as time passes.
 fn resize(instances: &mut BTreeMap<RevisionName, Instances>, service: &ServiceId, plan: &Plan) {
     for (name, it) in instances
         .iter_mut()
         .filter(|(name, _)| name.service == *service)
     {
-        let range = plan.revisions.iter().find(|(planned, _)| planned == name);
-        it.min = range.map_or(0, |(_, range)| range.min);
+        it.min = size_in(plan, name);
         it.ready = it.ready.min(it.min);
     }
 }

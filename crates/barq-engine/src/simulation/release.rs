@@ -50,7 +50,8 @@ impl Releases {
             1 => release.build_fails = true,
             2 => release.smoke_fails = true,
             3 => release.never_ready = true,
-            4..7 => release.errors_percent = 10 + random.below(90),
+            4 => release.errors_percent = 1 + random.below(9),
+            5..7 => release.errors_percent = 10 + random.below(90),
             _ => {}
         }
         self.by_number.push(release);

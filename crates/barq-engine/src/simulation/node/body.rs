@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use barq_core::event::{Counts, Plan, Trip};
-use barq_core::judge::{self, Admission, Control, Durable, Run, Standing, Tripwire};
+use barq_core::judge::{self, Admission, Control, Count, Durable, Run, Standing, Tripwire};
 use barq_core::observation::{CanaryObservation, CanaryState, Observation};
 use jiff::Timestamp;
 
 use super::super::check::Problem;
 use super::super::random::Random;
+use super::ledger::{Ledger, StepKey, key};
 
 /// What is on disk of a service.
 #[derive(Clone)]
@@ -18,6 +19,16 @@ pub(super) struct Written {
     durable: Durable,
     plan: Plan,
     trip: Option<Trip>,
+}
+
+/// What is on disk of what was counted: a file of its own, written a little later.
+#[derive(Clone)]
+pub(super) struct Counters {
+    step: StepKey,
+    errors: u64,
+    counts: Counts,
+    generation: u64,
+    served_ms: u64,
 }
 
 /// A moment of the node's time.
@@ -36,21 +47,30 @@ pub(super) struct Body {
     pub(super) trip: Option<Trip>,
     wires: BTreeMap<String, Arc<Tripwire>>,
     flights: Vec<Flight>,
+    /// Of the step in force.
     counts: Counts,
     served_ms: u64,
+    ledger: Ledger,
     /// Errors of the watched revision, by time.
     watched: Vec<u64>,
     watch_exceeded: Option<u64>,
-    /// It restarted without its last plan, which had been kept in memory alone.
-    pub(super) behind: bool,
+    /// What is in force is not on disk.
+    pub(super) unwritten: bool,
 }
 
 /// A request on its way.
 struct Flight {
     revision: String,
-    generation: u64,
+    /// In which it was routed.
+    step: Option<StepKey>,
     ends_ms: u64,
     _admission: Admission,
+}
+
+impl Written {
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
 }
 
 impl Body {
@@ -60,11 +80,40 @@ impl Body {
             plan: Plan::default(),
             trip: None,
         };
-        Self::restart(nothing, run)
+        Self::of(nothing, run)
     }
 
-    pub(super) fn restart(written: Written, run: Run) -> Self {
-        let mut body = Self {
+    /// From the disk alone; `before` is only asked what there was, to check what becomes of it.
+    pub(super) fn restart(
+        written: Written,
+        counters: Option<&Counters>,
+        run: Run,
+        before: Option<Self>,
+    ) -> Self {
+        let mut body = Self::of(written, run);
+        body.ledger = before.map_or_else(Ledger::default, |before| before.ledger);
+        let canary = body.plan.canary.clone();
+        let of_step = |it: &&Counters| canary.as_ref().is_some_and(|canary| key(canary) == it.step);
+        let found = counters.filter(of_step);
+        body.ledger.crash(found.map(|it| (&it.step, it.errors)));
+        let Some(canary) = canary else {
+            body.arm(Count::From(0));
+            return body;
+        };
+        let known = found.map_or(0, |it| it.errors).max(canary.counted.errors);
+        let counts = found.map_or_else(Counts::default, |it| it.counts);
+        body.counts = at_least(counts, canary.counted);
+        body.counts.errors = body.counts.errors.max(known);
+        body.counts.requests = body.counts.requests.max(body.counts.errors);
+        let generation = body.control.generation();
+        let same = found.filter(|it| it.generation == generation);
+        body.served_ms = same.map_or(0, |it| it.served_ms);
+        body.arm(Count::From(known));
+        body
+    }
+
+    fn of(written: Written, run: Run) -> Self {
+        Self {
             control: Control::restart(written.durable, run),
             plan: written.plan,
             trip: written.trip,
@@ -72,12 +121,11 @@ impl Body {
             flights: Vec::new(),
             counts: Counts::default(),
             served_ms: 0,
+            ledger: Ledger::default(),
             watched: Vec::new(),
             watch_exceeded: None,
-            behind: false,
-        };
-        body.arm();
-        body
+            unwritten: false,
+        }
     }
 
     pub(super) fn plan(&self) -> &Plan {
@@ -92,19 +140,45 @@ impl Body {
         }
     }
 
-    /// The plan was accepted: count anew, arm anew.
-    pub(super) fn in_force(&mut self, plan: Plan) {
+    /// What is to be written of what was counted, if there is a canary.
+    pub(super) fn counters(&self) -> Option<Counters> {
+        let step = key(self.plan.canary.as_ref()?);
+        let errors = self.wires.get(&step.0)?.errors();
+        Some(Counters {
+            step,
+            errors,
+            counts: self.counts,
+            generation: self.control.generation(),
+            served_ms: self.served_ms,
+        })
+    }
+
+    /// The plan was accepted, and counts as was said before that.
+    pub(super) fn in_force(
+        &mut self,
+        plan: Plan,
+        count: Count,
+        now_ms: u64,
+    ) -> Result<(), Problem> {
         self.plan = plan;
-        self.counts = Counts::default();
+        if let Some(canary) = &self.plan.canary {
+            let before = match count {
+                Count::On(_) => self.counts,
+                Count::From(_) => Counts::default(),
+            };
+            self.counts = at_least(before, canary.counted);
+            self.ledger.plan(canary)?;
+        }
         self.served_ms = 0;
         self.watched.clear();
         self.watch_exceeded = None;
-        self.behind = false;
-        self.arm();
+        self.unwritten = true;
+        self.arm(count);
+        self.tell_trips(now_ms)
     }
 
     /// Opens the wires of those that may have requests, closes the others.
-    fn arm(&mut self) {
+    fn arm(&mut self, count: Count) {
         let limit = self
             .plan
             .canary
@@ -117,17 +191,17 @@ impl Body {
             let serves = judge::plan::percent_in(&shares, &name) > 0;
             let on_trial = self.control.canary().is_some_and(|it| it.revision == name);
             let armed = match (serves, on_trial) {
-                (false, _) => None,
-                (true, true) => wire.arm(limit).ok(),
-                (true, false) => wire.arm(None).ok(),
+                (_, true) => wire.arm_step(limit, count).is_ok(),
+                (true, false) => wire.arm(None).is_ok(),
+                (false, false) => false,
             };
-            if armed.is_none() {
+            if !armed || !serves {
                 wire.close();
             }
         }
     }
 
-    /// A plan that moves traffic moves it to somebody who is there; unless the node has just lost who was.
+    /// A plan that moves traffic moves it to somebody who is there.
     pub(super) fn check_offer(
         &self,
         plan: &Plan,
@@ -140,7 +214,7 @@ impl Body {
         for share in &plan.traffic {
             let name = share.revision.to_string();
             let more = share.percent > judge::plan::percent_in(&now, &name);
-            if more && another && ready(&name) == 0 && !self.behind {
+            if more && another && ready(&name) == 0 {
                 let percent = share.percent;
                 return Err(Problem(format!(
                     "{name} gets {percent} % with no instance ready"
@@ -150,14 +224,14 @@ impl Body {
         Ok(())
     }
 
-    /// Lets time pass. Whether something must be written to disk.
+    /// Lets time pass.
     pub(super) fn pass(
         &mut self,
         moment: Moment,
         random: &mut Random,
         ready: &dyn Fn(&str) -> u32,
         errors_percent: &dyn Fn(&str) -> u64,
-    ) -> Result<bool, Problem> {
+    ) -> Result<(), Problem> {
         if self.control.tick(moment.since) {
             self.close_what_lost_its_traffic();
         }
@@ -169,13 +243,18 @@ impl Body {
         if served && self.control.standing() == Standing::Serving {
             self.served_ms += moment.passed_ms;
         }
-        let trips = self.control.durable().trips;
         self.end_requests(moment, random, errors_percent)?;
-        for _ in 0..random.below(5) {
+        for _ in 0..random.below(9) {
             self.request(moment, random, ready)?;
         }
         self.tell_watch(moment);
-        Ok(self.control.durable().trips != trips)
+        let Some(canary) = &self.plan.canary else {
+            return Ok(());
+        };
+        let wire = self.wires.get(&canary.revision.to_string());
+        self.ledger
+            .counted(canary, wire.map_or(0, |it| it.errors()))?;
+        self.ledger.shown(canary, self.beyond())
     }
 
     fn request(
@@ -207,7 +286,7 @@ impl Body {
         }
         self.flights.push(Flight {
             revision: name,
-            generation: self.control.generation(),
+            step: self.plan.canary.as_ref().map(key),
             ends_ms: moment.now_ms + random.below(600),
             _admission: admission,
         });
@@ -220,30 +299,37 @@ impl Body {
         random: &mut Random,
         errors_percent: &dyn Fn(&str) -> u64,
     ) -> Result<(), Problem> {
-        let (ended, flying) = std::mem::take(&mut self.flights)
-            .into_iter()
-            .partition(|it: &Flight| it.ends_ms <= moment.now_ms);
-        self.flights = flying;
-        for flight in ended {
-            let failed = random.below(100) < errors_percent(&flight.revision);
-            self.count(&flight, failed, moment);
-            if failed {
-                self.error(&flight, moment)?;
+        let mut index = 0;
+        while let Some(flight) = self.flights.get(index) {
+            if flight.ends_ms > moment.now_ms {
+                index += 1;
+                continue;
             }
+            let name = flight.revision.clone();
+            let failed = random.below(100) < errors_percent(&name);
+            if failed {
+                // As in the proxy the tripwire hears of it first, while the request is still in flight.
+                self.error(&name, moment)?;
+            }
+            let flight = self.flights.remove(index);
+            self.count(&flight, failed, moment);
         }
         Ok(())
     }
 
     fn count(&mut self, flight: &Flight, failed: bool, moment: Moment) {
-        let canary = self.plan.canary.as_ref().map(|it| it.revision.to_string());
-        let present = flight.generation == self.control.generation();
-        let errors = u64::from(failed);
-        if present && canary.as_ref() == Some(&flight.revision) {
-            self.counts.requests += 1;
-            self.counts.errors += errors;
-        } else if present {
-            self.counts.stable_requests += 1;
-            self.counts.stable_errors += errors;
+        if let Some(step) = &flight.step {
+            let on_canary = step.0 == flight.revision;
+            self.ledger.completed(step, on_canary, failed);
+            let present = self.plan.canary.as_ref().map(key).as_ref() == Some(step);
+            let errors = u64::from(failed);
+            if present && on_canary {
+                self.counts.requests += 1;
+                self.counts.errors += errors;
+            } else if present {
+                self.counts.stable_requests += 1;
+                self.counts.stable_errors += errors;
+            }
         }
         let watch = self.plan.watch.as_ref();
         if failed && watch.is_some_and(|it| it.revision.to_string() == flight.revision) {
@@ -251,28 +337,49 @@ impl Body {
         }
     }
 
-    fn error(&mut self, flight: &Flight, moment: Moment) -> Result<(), Problem> {
-        let Some(wire) = self.wires.get(&flight.revision) else {
+    fn error(&mut self, name: &str, moment: Moment) -> Result<(), Problem> {
+        let Some(wire) = self.wires.get(name).cloned() else {
             return Ok(());
         };
-        if let Some(trip) = wire.record_error() {
-            let limit = self.plan.canary.as_ref().and_then(|it| it.max_errors);
-            if limit.is_some_and(|limit| trip.errors > limit) {
-                let errors = trip.errors;
-                return Err(Problem(format!("tripped at error {errors} of {limit:?}")));
-            }
+        // The tripwire counts what completes now, in whichever step it was routed.
+        let step = self.plan.canary.as_ref().map(key);
+        let step = step.filter(|(revision, _)| revision == name);
+        let must_trip = step.as_ref().map(|step| self.ledger.error(step));
+        let must_trip = must_trip.transpose()?.unwrap_or_default();
+        let trip = wire.record_error();
+        if trip.is_some() != must_trip {
+            return Err(Problem(format!(
+                "an error of {step:?} must trip: {must_trip}, and it did: {trip:?}"
+            )));
+        }
+        if let Some(trip) = trip {
             if wire.admit().is_some() {
-                return Err(Problem(format!("{} tripped and is open", flight.revision)));
+                return Err(Problem(format!("{name} tripped and is open")));
             }
-            self.register(&flight.revision, trip.errors, trip.in_flight, moment.now_ms);
+            self.register(name, trip.errors, trip.in_flight, moment.now_ms)?;
         }
         Ok(())
     }
 
-    fn register(&mut self, revision: &str, errors: u64, in_flight: u64, now_ms: u64) {
-        let told = self.control.trip(revision, errors, in_flight);
-        let name = revision.parse().ok();
-        if let (Some(trip), Some(revision)) = (told, name) {
+    fn register(
+        &mut self,
+        revision: &str,
+        errors: u64,
+        in_flight: u64,
+        now_ms: u64,
+    ) -> Result<(), Problem> {
+        if let Some(trip) = self.control.trip(revision, errors, in_flight) {
+            let flying = self.flights.iter().filter(|it| it.revision == revision);
+            self.ledger.tripped(&trip, flying.count() as u64)?;
+            self.remember(&trip, now_ms);
+        }
+        self.close_what_lost_its_traffic();
+        Ok(())
+    }
+
+    fn remember(&mut self, trip: &judge::Trip, now_ms: u64) {
+        self.unwritten = true;
+        if let Ok(revision) = trip.revision.parse() {
             let since = i64::try_from(now_ms).unwrap_or(i64::MAX);
             let at = Timestamp::from_second(super::super::BEGIN_SECONDS)
                 .and_then(|begin| begin.checked_add(jiff::SignedDuration::from_millis(since)));
@@ -281,17 +388,16 @@ impl Body {
                 revision,
                 generation: trip.generation,
                 step: trip.step,
-                errors,
+                errors: trip.errors,
                 at: at.unwrap_or(Timestamp::MAX),
                 shifted_us: 3,
-                in_flight,
+                in_flight: trip.in_flight,
             });
         }
-        self.close_what_lost_its_traffic();
     }
 
     /// Wires that tripped between the error and the control's lock are told before a plan is considered.
-    pub(super) fn tell_trips(&mut self, now_ms: u64) {
+    pub(super) fn tell_trips(&mut self, now_ms: u64) -> Result<(), Problem> {
         let untold: Vec<(String, u64, u64)> = self
             .wires
             .iter()
@@ -299,8 +405,9 @@ impl Body {
             .map(|(name, wire)| (name.clone(), wire.errors(), wire.in_flight()))
             .collect();
         for (name, errors, in_flight) in untold {
-            self.register(&name, errors, in_flight, now_ms);
+            self.register(&name, errors, in_flight, now_ms)?;
         }
+        Ok(())
     }
 
     /// Stable takes over: its wire opens before the other one's requests are lost, whatever it was.
@@ -328,6 +435,19 @@ impl Body {
         }
     }
 
+    /// What was counted in the step beyond what the server knew when it planned.
+    fn beyond(&self) -> Counts {
+        let canary = self.plan.canary.as_ref();
+        let counted = canary.map_or_else(Counts::default, |canary| canary.counted);
+        Counts {
+            requests: self.counts.requests.saturating_sub(counted.requests),
+            errors: self.counts.errors.saturating_sub(counted.errors),
+            shielded: self.counts.shielded.saturating_sub(counted.shielded),
+            stable_requests: (self.counts.stable_requests).saturating_sub(counted.stable_requests),
+            stable_errors: (self.counts.stable_errors).saturating_sub(counted.stable_errors),
+        }
+    }
+
     pub(super) fn observe(&self) -> Observation {
         let state = match self.control.standing() {
             Standing::Serving => CanaryState::Serving,
@@ -341,11 +461,22 @@ impl Body {
             canary: self.plan.canary.as_ref().map(|_| CanaryObservation {
                 state,
                 served_ms: self.served_ms,
-                counts: self.counts,
+                counts: self.beyond(),
             }),
             revisions: BTreeMap::new(),
             watch_exceeded: self.watch_exceeded,
         }
+    }
+}
+
+/// The greater of each.
+fn at_least(one: Counts, other: Counts) -> Counts {
+    Counts {
+        requests: one.requests.max(other.requests),
+        errors: one.errors.max(other.errors),
+        shielded: one.shielded.max(other.shielded),
+        stable_requests: one.stable_requests.max(other.stable_requests),
+        stable_errors: one.stable_errors.max(other.stable_errors),
     }
 }
 
