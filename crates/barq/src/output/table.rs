@@ -7,15 +7,19 @@ use std::io::IsTerminal as _;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-/// The width that is kept to on a terminal.
+/// The width of a terminal that does not tell its own.
 const COLUMNS: u16 = 80;
 /// The last column has at least so much room, however long the names before it are.
 const PROSE_COLUMNS_MIN: u16 = 30;
 
 /// A table with a head, as standard output needs it.
 pub fn render(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let columns = std::io::stdout().is_terminal().then_some(COLUMNS);
+    let columns = std::io::stdout().is_terminal().then(width);
     lay_out(head, rows, columns)
+}
+
+fn width() -> u16 {
+    terminal_size::terminal_size().map_or(COLUMNS, |(width, _)| width.0)
 }
 
 /// A table with a head; of so many columns where it must be wrapped.
