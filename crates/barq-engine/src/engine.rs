@@ -7,6 +7,7 @@
 
 mod run;
 mod start;
+mod storage;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ mod access;
 mod admin;
 mod api;
 mod convert;
+mod disk;
 mod health;
 mod idempotency;
 pub(crate) mod journal;
@@ -17,6 +18,7 @@ mod push;
 mod shapes;
 pub(crate) mod start;
 mod story;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -82,12 +84,14 @@ type Shared = Arc<Server>;
 pub async fn run(settings: ServerSettings, listener: TcpListener) -> anyhow::Result<()> {
     let shutdown = settings.shutdown.clone();
     let engine_stops = CancellationToken::new();
-    let started = start::start(&settings, &listener, engine_stops.clone()).await?;
+    let Some((started, router)) = waiting::started(&settings, &listener, &engine_stops).await?
+    else {
+        return Ok(());
+    };
     let server = started.server;
     let engine = watch_engine(started.engine, shutdown.clone());
     admin::ensure(&server).await?;
     let reconciling = tokio::spawn(push::reconcile_for_ever(Arc::clone(&server)));
-    let router = api::router(&server)?;
 
     let served =
         axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());

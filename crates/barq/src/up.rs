@@ -179,7 +179,7 @@ async fn supervise(
 ) -> anyhow::Result<()> {
     let outcome = tokio::select! {
         () = signals.next() => Ok(()),
-        outcome = bring_up(addresses, children) => match outcome {
+        outcome = bring_up(addresses, children, output) => match outcome {
             Ok(()) => {
                 announce_ready(settings, output);
                 signals.next().await;
@@ -202,11 +202,11 @@ async fn supervise(
 }
 
 /// Waits until both answer. Gives up when one of them dies again and again before that.
-async fn bring_up(addresses: Addresses, children: &Children) -> anyhow::Result<()> {
+async fn bring_up(addresses: Addresses, children: &Children, output: Output) -> anyhow::Result<()> {
     let mut server = children.server.state.clone();
     let mut node = children.node.state.clone();
     tokio::select! {
-        ready = wait_until_ready(addresses) => ready,
+        ready = wait_until_ready(addresses, output) => ready,
         died = server.wait_for(ChildState::hopeless) => Err(hopeless("server", died.ok().map(|state| state.clone()))),
         died = node.wait_for(ChildState::hopeless) => Err(hopeless("node", died.ok().map(|state| state.clone()))),
     }
@@ -225,7 +225,7 @@ fn hopeless(name: &str, state: Option<ChildState>) -> anyhow::Error {
     )
 }
 
-async fn wait_until_ready(addresses: Addresses) -> anyhow::Result<()> {
+async fn wait_until_ready(addresses: Addresses, output: Output) -> anyhow::Result<()> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(READY_TIMEOUT)
@@ -233,12 +233,23 @@ async fn wait_until_ready(addresses: Addresses) -> anyhow::Result<()> {
         .context("cannot make an HTTP client")?;
     let server = format!("http://{}/health/ready", addresses.server);
     let node = format!("http://{}/", addresses.ingress);
+    let mut told = String::new();
     loop {
         let server = client.get(&server).send().await;
         // The node has no service yet; any answer shows that it is there.
         let node = client.get(&node).send().await;
-        if server.is_ok_and(|answer| answer.status().is_success()) && node.is_ok() {
+        let Ok(server) = server else {
+            tokio::time::sleep(READY_INTERVAL).await;
+            continue;
+        };
+        if server.status().is_success() && node.is_ok() {
             return Ok(());
+        }
+        // A server that waits for something says for what, and goes on by itself.
+        let reason = server.text().await.unwrap_or_default().trim().to_owned();
+        if reason.starts_with("not ready") && reason != told {
+            output.note(&format!("the server is {reason}"));
+            told = reason;
         }
         tokio::time::sleep(READY_INTERVAL).await;
     }

@@ -14,10 +14,11 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::storage::Storage;
 use super::{CommandError, Request, View};
 use crate::codec::{self, CodecError};
 use crate::executor::Executor;
-use crate::journal::{AppendError, Batch, Head, IdempotencyRecord, JournalWriter, Sequence};
+use crate::journal::{AppendError, Batch, IdempotencyRecord, OwnershipError, RebuildError};
 use crate::machine::Machine;
 use crate::moment;
 use crate::ports::{DataPlane, PortError, Ports, Seen};
@@ -29,8 +30,6 @@ const OUTCOMES_MAX: usize = 256;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// After a failure to look.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
-/// After the journal could not be written, until effects are begun again.
-const STORAGE_PAUSE: Duration = Duration::from_secs(1);
 /// The longest sleep: a guard against clocks that jump.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// The longest wait for a lease's renewal.
@@ -42,6 +41,12 @@ pub enum EngineError {
     /// Another process owns the journal now, or its end is not where this one left it.
     #[error("this process no longer owns the journal")]
     NotOwner(#[source] Box<AppendError>),
+    /// The same, found out by a write of nothing.
+    #[error("this process no longer owns the journal")]
+    TakenOver(#[source] Box<RebuildError>),
+    /// The journal's end does not verify, so it was not taken over.
+    #[error("the journal could not be taken over")]
+    Ownership(#[source] Box<OwnershipError>),
     /// An event could not be written or read.
     #[error(transparent)]
     Codec(#[from] CodecError),
@@ -50,43 +55,35 @@ pub enum EngineError {
 /// Everything that the loop works with.
 pub(super) struct Loop {
     machine: Machine,
-    writer: JournalWriter,
-    head: Head,
+    storage: Storage,
     executor: Executor,
     outcomes: mpsc::Receiver<(EffectKey, Outcome)>,
     ports: Ports,
     publish: watch::Sender<View>,
     seen: Arc<Seen>,
     data_plane_error: Option<String>,
-    storage_error: Option<String>,
     /// Everything that was due until then has been looked at.
     decided_at: Timestamp,
-    /// Since the journal could not be written: nothing new is begun before this.
-    paused_until: Option<Instant>,
 }
 
 impl Loop {
     pub(super) fn new(
         machine: Machine,
-        writer: JournalWriter,
-        head: Head,
+        storage: Storage,
         ports: Ports,
         publish: watch::Sender<View>,
     ) -> Self {
         let (sender, outcomes) = mpsc::channel(OUTCOMES_MAX);
         Self {
             machine,
-            writer,
-            head,
+            storage,
             executor: Executor::new(ports.clone(), sender),
             outcomes,
             ports,
             publish,
             seen: Arc::default(),
             data_plane_error: None,
-            storage_error: None,
             decided_at: Timestamp::now(),
-            paused_until: None,
         }
     }
 
@@ -101,6 +98,10 @@ impl Loop {
         // What the state allowed before the last crash is done first.
         let mut result = self.by_itself(Command::Wake).await;
         while result.is_ok() {
+            result = self.look_after_storage().await;
+            if result.is_err() {
+                break;
+            }
             self.begin_effects();
             let wake = self.wake_at();
             result = tokio::select! {
@@ -115,14 +116,20 @@ impl Loop {
         result
     }
 
+    /// What was decided while the journal could not be written is decided again, by what holds then.
+    async fn look_after_storage(&mut self) -> Result<(), EngineError> {
+        if !self.storage.look_after().await? {
+            return Ok(());
+        }
+        self.publish();
+        self.by_itself(Command::Wake).await
+    }
+
     fn begin_effects(&mut self) {
-        if self
-            .paused_until
-            .is_some_and(|until| until > Instant::now())
-        {
+        // What can't be recorded when it ends is not begun.
+        if self.storage.error().is_some() {
             return;
         }
-        self.paused_until = None;
         for key in self.machine.drop_obsolete() {
             self.executor.drop_task(&key);
         }
@@ -141,7 +148,7 @@ impl Loop {
                 Duration::try_from(pause).unwrap_or_default().min(SLEEP_MAX)
             });
         let wake = Instant::now() + pause;
-        self.paused_until.map_or(wake, |until| until.min(wake))
+        self.storage.try_again_at().map_or(wake, |at| at.min(wake))
     }
 
     async fn outcome(&mut self, key: EffectKey, outcome: Outcome) -> Result<(), EngineError> {
@@ -166,12 +173,12 @@ impl Loop {
             }
         };
         self.data_plane_error = None;
-        let mut judged = self.storage_error.is_none();
+        let mut judged = self.storage.error().is_none();
         for (service, observation) in self.observations(&seen) {
             self.machine.see(service.clone(), observation.clone());
             let command = Command::Observed(service, Box::new(observation));
             self.by_itself(command).await?;
-            judged &= self.storage_error.is_none();
+            judged &= self.storage.error().is_none();
         }
         if judged {
             self.renew_leases(&seen);
@@ -220,6 +227,11 @@ impl Loop {
             idempotency,
             reply,
         } = request;
+        // Whoever waited too long for its turn was told so, and may have done something else by now.
+        if reply.is_closed() {
+            tracing::debug!("the one who gave a command went away before its turn");
+            return Ok(());
+        }
         let result = match self.step(&actor, command, idempotency).await {
             Ok(events) => Ok(events),
             Err(StepError::Command(error)) => Err(error),
@@ -235,6 +247,8 @@ impl Loop {
     async fn by_itself(&mut self, command: Command) -> Result<(), EngineError> {
         match self.step(&Actor::barq(), command, None).await {
             Ok(_) => Ok(()),
+            // Said once, when it began.
+            Err(StepError::Command(CommandError::NotRecorded(_))) => Ok(()),
             Err(StepError::Command(error)) => {
                 tracing::error!(%error, "an event could not be recorded");
                 Ok(())
@@ -266,8 +280,12 @@ impl Loop {
             changes: projection::changes(after.state(), &decided),
             idempotency,
         };
-        self.append(batch).await?;
-        let of = moment::of_events(&decided, self.head.sequence);
+        let appended = self.storage.append(batch).await;
+        if self.storage.error().is_some() {
+            self.publish();
+        }
+        appended?;
+        let of = moment::of_events(&decided, self.storage.head().sequence);
         moment::reached(moment::APPENDED, &of);
         for recorded in &decided {
             tracing::info!(
@@ -282,82 +300,19 @@ impl Loop {
         Ok(decided)
     }
 
-    async fn append(&mut self, batch: Batch) -> Result<(), StepError> {
-        match self.writer.append(self.head, batch).await {
-            Ok(appended) => {
-                self.head = appended.head;
-                self.storage_error = None;
-                Ok(())
-            }
-            Err(AppendError::OutcomeUnknown {
-                after,
-                batch,
-                source,
-            }) => {
-                tracing::error!(%source, "it is unknown whether an append landed");
-                self.resolve(after, batch).await
-            }
-            Err(
-                error @ (AppendError::Conflict { .. }
-                | AppendError::Superseded { .. }
-                | AppendError::Stopped),
-            ) => Err(EngineError::NotOwner(Box::new(error)).into()),
-            Err(AppendError::Repeated { earlier }) => {
-                Err(StepError::Command(CommandError::Repeated(earlier)))
-            }
-            Err(
-                error
-                @ (AppendError::Invalid(_) | AppendError::Storage(_) | AppendError::Random(_)),
-            ) => {
-                self.paused_until = Some(Instant::now() + STORAGE_PAUSE);
-                self.storage_error = Some(in_full(&error));
-                self.publish();
-                Err(StepError::Command(CommandError::NotRecorded(Box::new(
-                    error,
-                ))))
-            }
-        }
-    }
-
-    /// Nothing else may be decided before it is known whether the batch is in the journal.
-    async fn resolve(
-        &mut self,
-        after: Sequence,
-        batch: crate::journal::BatchId,
-    ) -> Result<(), StepError> {
-        loop {
-            match self.writer.resolve(after, batch).await {
-                Ok(true) => {
-                    let head = self.writer.journal().head().await;
-                    if let Ok(head) = head {
-                        self.head = head;
-                        return Ok(());
-                    }
-                }
-                Ok(false) => {
-                    let error = AppendError::Stopped;
-                    return Err(StepError::Command(CommandError::NotRecorded(Box::new(
-                        error,
-                    ))));
-                }
-                Err(error) => tracing::error!(%error, "the journal can't be asked"),
-            }
-            tokio::time::sleep(STORAGE_PAUSE).await;
-        }
-    }
-
     fn publish(&self) {
         self.publish.send_replace(View {
             state: Arc::clone(self.machine.state()),
             observed: Arc::clone(self.machine.observed()),
             seen: Arc::clone(&self.seen),
             data_plane_error: self.data_plane_error.clone(),
-            storage_error: self.storage_error.clone(),
+            storage_error: self.storage.error().cloned(),
         });
     }
 }
 
-enum StepError {
+/// Why a step came to nothing.
+pub(super) enum StepError {
     Command(CommandError),
     Engine(EngineError),
 }
@@ -389,16 +344,4 @@ async fn look(port: Arc<dyn DataPlane>, looks: mpsc::Sender<Result<Seen, PortErr
 /// Between 0 and 1. Without randomness retries are not spread, which is no reason to stop.
 fn jitter() -> f64 {
     getrandom::u32().map_or(0.5, |bits| f64::from(bits) / f64::from(u32::MAX))
-}
-
-/// An error with its causes in one line.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

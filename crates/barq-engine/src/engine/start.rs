@@ -1,4 +1,7 @@
 //! Starting: take the journal over, replay it, bring the read models up to date.
+//!
+//! A journal that can be read but not written (the disk is full) is no reason to know nothing: the engine starts from it,
+//! answers, begins nothing, and takes it over when it can be written again.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -6,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::run::{EngineError, Loop};
+use super::storage::{Storage, in_full};
 use super::{Engine, REQUESTS_MAX, View};
 use crate::codec::{self, CodecError};
 use crate::journal::{
@@ -36,7 +40,8 @@ pub enum StartError {
     Storage(#[from] StorageError),
 }
 
-/// Starts the engine: a handle, and the loop's future, which ends after `shutdown` or when it can't go on.
+/// Starts the engine: a handle, and the loop's future, which ends after `shutdown` or when it can't go on. A journal that
+/// can only be read is taken over later, by the loop.
 ///
 /// # Errors
 /// `StartError`: nothing was done but taking over the journal.
@@ -45,26 +50,43 @@ pub async fn start(
     ports: Ports,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(Engine, impl Future<Output = Result<(), EngineError>> + Send), StartError> {
-    let writer = journal.take_ownership().await?;
-    let (machine, head) = replay(&journal, &writer).await?;
+    let (writer, trouble) = match journal.take_ownership().await {
+        Ok(writer) => (Some(writer), None),
+        Err(OwnershipError::Storage(trouble)) => (None, Some(trouble)),
+        Err(error @ OwnershipError::HeadDoesNotVerify { .. }) => return Err(error.into()),
+    };
+    let storage_error = trouble.as_ref().map(|it| in_full(it));
+    let (machine, head) = replay(&journal, writer.as_ref(), trouble).await?;
     let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
     let view = View {
         state: Arc::clone(machine.state()),
+        storage_error: storage_error.clone(),
         ..View::default()
     };
     let (publish, view) = watch::channel(view);
     let engine = Engine {
         requests,
         view,
-        journal,
+        journal: journal.clone(),
     };
-    let running = Loop::new(machine, writer, head, ports, publish);
+    let storage = Storage::new(journal, writer, head, storage_error);
+    let running = Loop::new(machine, storage, ports, publish);
     Ok((engine, running.run(incoming, shutdown)))
 }
 
-async fn replay(journal: &Journal, writer: &JournalWriter) -> Result<(Machine, Head), StartError> {
-    let rebuild = journal.projection_version().await? != projection::VERSION;
-    if rebuild {
+/// Read models that must be filled anew need a journal that can be written.
+async fn replay(
+    journal: &Journal,
+    writer: Option<&JournalWriter>,
+    trouble: Option<StorageError>,
+) -> Result<(Machine, Head), StartError> {
+    let is_current = journal.projection_version().await? == projection::VERSION;
+    let rebuild = match (writer, trouble) {
+        _ if is_current => None,
+        (None, Some(trouble)) => return Err(OwnershipError::from(trouble).into()),
+        (writer, _) => writer,
+    };
+    if let Some(writer) = rebuild {
         writer
             .start_rebuild(&[ReadModel::Deliveries, ReadModel::Incidents])
             .await?;
@@ -80,16 +102,16 @@ async fn replay(journal: &Journal, writer: &JournalWriter) -> Result<(Machine, H
         for stored in &page {
             let recorded = codec::decode(stored)?;
             machine.apply([&recorded]);
-            if rebuild {
+            if rebuild.is_some() {
                 let rows = projection::changes(machine.state(), &[recorded]);
                 changes.extend(rows.into_iter().map(|row| (stored.sequence, row)));
             }
         }
-        if !changes.is_empty() {
+        if let Some(writer) = rebuild.filter(|_| !changes.is_empty()) {
             writer.refill(&changes).await?;
         }
     }
-    if rebuild {
+    if let Some(writer) = rebuild {
         writer.finish_rebuild(projection::VERSION).await?;
     }
     Ok((machine, replay.head()))

@@ -125,6 +125,12 @@ impl JournalWriter {
             })
     }
 
+    /// Whether the journal takes writes now, without a change of what it says.
+    pub async fn probe(&self) -> Result<(), RebuildError> {
+        const OPERATION: &str = "write to the journal";
+        committed(self.fenced(OPERATION).await?, OPERATION).await
+    }
+
     /// After [`AppendError::OutcomeUnknown`]: whether the batch took effect. The answer is final; where it is yes, the events are read
     /// after `after`.
     pub async fn resolve(&self, after: Sequence, batch: BatchId) -> Result<bool, StorageError> {

@@ -1,6 +1,7 @@
 //! The server's own health and numbers.
 //!
-//! Ready means that it can read and write its journal: whatever else is missing it waits for, and says so.
+//! Ready means that it can read and write its journal and that its disk has room: whatever else is missing it waits for,
+//! and says so.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::convert::in_milliseconds;
-use super::{Server, Shared};
+use super::{Server, Shared, disk};
 use crate::output::chain;
 
 /// Answers by class, 1xx to 5xx.
@@ -127,6 +128,12 @@ impl Server {
         let error = match asked {
             Ok(_) => self.engine.view().storage_error,
             Err(error) => Some(chain(&error)),
+        };
+        // A full disk is known before something has to be written.
+        let root = self.data.root();
+        let error = match error {
+            Some(error) => Some(disk::because(root, &error)),
+            None => disk::full(root),
         };
         Part {
             ok: error.is_none(),

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use barq_core::command::Command;
 use barq_core::event::{Actor, Recorded};
 use barq_engine::engine::CommandError;
-use barq_engine::journal::IdempotencyRecord;
+use barq_engine::journal::{AppendError, IdempotencyRecord};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
@@ -23,8 +23,9 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::access::{Caller, hexadecimal};
-use super::problem::Problem;
-use super::{Server, Shared};
+use super::problem::{self, Problem};
+use super::{Server, Shared, disk};
+use crate::output::chain;
 
 /// Bytes of a command's body.
 pub(super) const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -150,8 +151,19 @@ impl Server {
         command: Command,
         now: Timestamp,
     ) -> Result<Done, Problem> {
+        let carried_out = self.try_to_carry_out(order, command, now).await?;
+        carried_out.map_err(|error| self.not_recorded(&error))
+    }
+
+    /// The same; the inner error: it could not be recorded, so nothing was done.
+    pub(super) async fn try_to_carry_out(
+        &self,
+        order: &Order,
+        command: Command,
+        now: Timestamp,
+    ) -> Result<Result<Done, Box<AppendError>>, Problem> {
         if let Some(record) = self.earlier(order, now).await? {
-            return Ok(Done::Before(record));
+            return Ok(Ok(Done::Before(record)));
         }
         let record = order.record(String::new(), now);
         let given = self
@@ -159,13 +171,20 @@ impl Server {
             .command(order.actor.clone(), command, record)
             .await;
         match given {
-            Ok(events) => Ok(Done::Now(events)),
+            Ok(events) => Ok(Ok(Done::Now(events))),
             Err(CommandError::Repeated(record)) => {
                 order.refuse_another(&record.request_digest)?;
-                Ok(Done::Before(record))
+                Ok(Ok(Done::Before(record)))
             }
+            Err(CommandError::NotRecorded(error)) => Ok(Err(error)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Says which disk is full, where that is the reason.
+    fn not_recorded(&self, error: &AppendError) -> Problem {
+        let why = disk::because(self.data.root(), &chain(error));
+        problem::not_recorded(error).because(why)
     }
 
     /// What the journal knows of the order's key.

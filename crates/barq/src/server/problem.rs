@@ -156,7 +156,8 @@ impl From<PortError> for Problem {
     }
 }
 
-fn not_recorded(error: &AppendError) -> Problem {
+/// A command that had no effect since it could not be recorded.
+pub(super) fn not_recorded(error: &AppendError) -> Problem {
     let title = "the command could not be recorded, so nothing was done";
     if matches!(error, AppendError::Storage(StorageError::DiskFull { .. })) {
         return Problem::new(StatusCode::INSUFFICIENT_STORAGE, title)
