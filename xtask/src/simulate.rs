@@ -64,6 +64,7 @@ struct Sum {
     deliveries: u64,
     crashes: u64,
     trips: u64,
+    recalls: usize,
     failures: Vec<Failure>,
 }
 
@@ -75,6 +76,7 @@ impl Sum {
         self.deliveries += report.deliveries.len() as u64;
         self.crashes += u64::from(report.crashes);
         self.trips += report.trips;
+        self.recalls += report.recalls;
     }
 
     fn join(mut self, other: Self) -> Self {
@@ -84,6 +86,7 @@ impl Sum {
         self.deliveries += other.deliveries;
         self.crashes += other.crashes;
         self.trips += other.trips;
+        self.recalls += other.recalls;
         self.failures.extend(other.failures);
         self
     }
@@ -109,14 +112,15 @@ fn many(from: u64, seeds: u64) -> Result<ExitCode, Box<dyn Error>> {
         println!("{failure}\n");
     }
     println!(
-        "{} seeds passed, {} failed: {} steps, {} events, {} deliveries, {} crashes, {} trips",
+        "{} seeds passed, {} failed: {} steps, {} events, {} deliveries, {} crashes, {} trips, {} recalls",
         sum.seeds,
         sum.failures.len(),
         sum.steps,
         sum.events,
         sum.deliveries,
         sum.crashes,
-        sum.trips
+        sum.trips,
+        sum.recalls
     );
     Ok(ExitCode::from(u8::from(!sum.failures.is_empty())))
 }

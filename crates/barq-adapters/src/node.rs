@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use barq_core::effect::{EffectKey, Outcome, PlanRefusal};
 use barq_core::identity::{RevisionName, ServiceId};
-use barq_engine::ports::{Configuration, DataPlane, Lease, PortError, Seen};
+use barq_engine::ports::{Configuration, DataPlane, Lease, PortError, RecallOrder, Recalled, Seen};
 use barq_node::api;
 use uuid::Uuid;
 
@@ -146,6 +146,24 @@ impl DataPlane for EmbeddedNode {
         );
         let observations: api::Observations = self.client.ask("GET", &path).await?;
         convert::seen(&observations)
+    }
+
+    async fn recall(&self, order: &RecallOrder) -> Result<Recalled, PortError> {
+        let path = format!("/v1/services/{}/recall", order.service);
+        let body = convert::recall(order);
+        let answer = self
+            .client
+            .call::<_, api::Recalled, api::Refusal>("POST", &path, Some(&body))
+            .await?;
+        match answer {
+            Answer::Done(recalled) => Ok(Recalled::Moved {
+                trip: convert::trip(&recalled.trip)?,
+                durable: recalled.durable,
+            }),
+            Answer::Refused(refusal) => Ok(Recalled::Refused {
+                why: refusal.to_string(),
+            }),
+        }
     }
 
     async fn renew(&self, lease: &Lease) -> Result<(), PortError> {

@@ -25,7 +25,9 @@ pub use rollout::{
     Counts, DirectReason, Interruption, ProbeLine, RollbackCause, RolloutEvent, RolloutStart,
     StepEntry,
 };
-pub use service::{CanaryPlan, InstanceRange, Lock, Plan, ServiceEvent, Share, Trip, WatchPlan};
+pub use service::{
+    CanaryPlan, InstanceRange, Lock, Plan, Recall, ServiceEvent, Share, Trip, WatchPlan,
+};
 
 /// An event as the journal holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

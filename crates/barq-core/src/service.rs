@@ -119,6 +119,13 @@ pub struct RolledBack {
     pub at: Timestamp,
 }
 
+impl Revision {
+    /// What a quarantine names: the image, and the digest of the configuration that it runs with.
+    pub fn release(&self) -> (ImageDigest, String) {
+        (self.image.clone(), self.configuration.clone())
+    }
+}
+
 impl Service {
     /// A service that nothing has entered yet.
     pub fn new(id: ServiceId, environment: String) -> Self {
@@ -165,12 +172,35 @@ impl Service {
         }
     }
 
-    /// The revision that a rollback at rest goes to: the one that was stable before, if it is still kept.
+    /// The revision that a rollback at rest goes to: the one that was stable before, if it is still kept. What is the same
+    /// release as the one that serves (tried again, say), or was rolled back itself, is passed over: going there would
+    /// change nothing.
     pub fn rollback_target(&self) -> Option<&Revision> {
+        self.kept_before()
+            .find(|revision| self.unfit_target(revision).is_none())
+    }
+
+    /// The revision that was stable before, whatever it is: where the data plane goes back to by itself.
+    pub(crate) fn stable_before(&self) -> Option<&Revision> {
+        self.kept_before().next()
+    }
+
+    fn kept_before(&self) -> impl Iterator<Item = &Revision> {
         self.history
             .iter()
             .rev()
-            .find_map(|name| self.revision(name))
+            .filter_map(|name| self.revision(name))
+    }
+
+    /// Why going back to a revision would not take back what serves; none where it would.
+    pub(crate) fn unfit_target(&self, revision: &Revision) -> Option<String> {
+        let name = &revision.name;
+        let serves = self.stable_revision();
+        if serves.is_some_and(|it| it.release() == revision.release()) {
+            return Some(format!("{name} is the same release as the one that serves"));
+        }
+        let by = self.quarantine.get(&revision.release())?;
+        Some(format!("{name} is quarantined: {by} was rolled back"))
     }
 
     /// What percentage the present plan gives to a revision.

@@ -1,7 +1,8 @@
 //! Makes the core durable: journal, single-writer loop, executor of effects, ports, read models.
 //!
 //! `engine` is the loop; `machine` is the part of it that the simulation drives too; `journal` keeps what happened;
-//! `ports` are what adapters implement; `executor` carries effects out; `history` and `projection` read. It knows no
+//! `ports` are what adapters implement; `executor` carries effects out; `history` and `projection` read;
+//! `recall` is for what can't be recorded. It knows no
 //! neighbour: no HTTP, no processes, no git.
 
 mod codec;
@@ -13,6 +14,7 @@ pub mod machine;
 mod moment;
 pub mod ports;
 mod projection;
+pub mod recall;
 pub mod simulation;
 
 pub use codec::{CodecError, decode};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use barq_core::configuration::{Build, Check, Health};
 use barq_core::effect::{EffectKey, Outcome, SmokeTest};
-use barq_core::event::Plan;
+use barq_core::event::{Plan, Recall, Trip};
 use barq_core::identity::{CommitHash, DeliveryId, RevisionName, ServiceId};
 use barq_core::observation::Observation;
 use barq_core::service::Revision;
@@ -144,6 +144,10 @@ pub trait DataPlane: Send + Sync {
     /// What is seen now: at once when something that matters changed since `after`, else after `wait`.
     async fn observe(&self, after: u64, wait: Duration) -> Result<Seen, PortError>;
 
+    /// Takes the traffic of a revision back on somebody's word, before it can be recorded; told from then on as a trip.
+    /// Given twice it changes nothing the second time. Not an effect: effects follow from what is recorded.
+    async fn recall(&self, order: &RecallOrder) -> Result<Recalled, PortError>;
+
     /// Keeps a canary's lease alive.
     async fn renew(&self, lease: &Lease) -> Result<(), PortError>;
 }
@@ -162,6 +166,34 @@ pub trait Prober: Send + Sync {
         revision: &RevisionName,
         health: &Health,
     ) -> Result<Outcome, PortError>;
+}
+
+/// Somebody's word that all traffic of a revision goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecallOrder {
+    /// Where.
+    pub service: ServiceId,
+    /// Whose traffic is taken.
+    pub revision: RevisionName,
+    /// Whose word it is, and where the traffic goes.
+    pub recall: Recall,
+}
+
+/// What became of a recall.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recalled {
+    /// The traffic is there.
+    Moved {
+        /// The trip that took it there: this one's, or one that came before.
+        trip: Trip,
+        /// Whether it would survive a restart of the data plane.
+        durable: bool,
+    },
+    /// It would be no way back.
+    Refused {
+        /// In words.
+        why: String,
+    },
 }
 
 /// A canary's lease, as the data plane shows it.

@@ -15,6 +15,7 @@ mod trial;
 
 use std::fmt;
 
+use barq_core::event::RollbackCause;
 use jiff::{SignedDuration, Timestamp};
 
 use check::Problem;
@@ -45,6 +46,8 @@ pub struct Report {
     pub crashes: u32,
     /// Trips of canaries.
     pub trips: u64,
+    /// Trips that were somebody's word, in place of a rollback that could not be recorded.
+    pub recalls: usize,
 }
 
 /// A run in which something was wrong.
@@ -99,6 +102,8 @@ struct World {
     steps_left: u32,
     /// Of canaries after them.
     troubles: trial::Troubles,
+    /// Somebody has recalled something since the troubles.
+    recalled: bool,
 }
 
 /// What happened, if anybody wants to know.
@@ -132,6 +137,7 @@ impl World {
             crashes: 0,
             steps_left: TROUBLED_STEPS,
             troubles: trial::Troubles::default(),
+            recalled: false,
         }
     }
 
@@ -150,6 +156,7 @@ impl World {
         while steps < last {
             self.pass();
             self.people_let_go()?;
+            self.one_recall()?;
             let troubled = self.trouble_trial()?;
             self.go_on(troubled)?;
             steps += 1;
@@ -204,11 +211,29 @@ impl World {
             2 => self.server.storage_fails = !self.server.storage_fails,
             3 => self.node.disk_fails = !self.node.disk_fails,
             4..8 => self.people_act()?,
+            9 => {
+                self.people_recall()?;
+            }
             8 if self.releases.count() < 4 => self.people_push()?,
             _ => {}
         }
         if self.random.one_in(4) {
             (self.server.storage_fails, self.node.disk_fails) = (false, false);
+        }
+        Ok(())
+    }
+
+    /// Most canaries come when the troubles are over: once there is something to take back, it may still be recalled, and
+    /// either side may die of it.
+    fn one_recall(&mut self) -> Result<(), Problem> {
+        if self.recalled || !self.random.one_in(12) || !self.people_recall()? {
+            return Ok(());
+        }
+        self.recalled = true;
+        match self.random.below(4) {
+            0 => self.crash_server(),
+            1 => self.crash_node()?,
+            _ => {}
         }
         Ok(())
     }
@@ -270,6 +295,12 @@ impl World {
                 .collect(),
             crashes: self.crashes,
             trips: state.services.values().map(|it| it.last_trip).sum(),
+            recalls: state
+                .rollouts
+                .values()
+                .filter_map(|it| it.rollback.as_ref())
+                .filter(|it| matches!(it.cause, RollbackCause::Manual { moved: Some(_), .. }))
+                .count(),
         }
     }
 }

@@ -55,6 +55,41 @@ pub struct Trip {
     pub errors: u64,
     /// Requests in flight on the canary.
     pub in_flight: u64,
+    /// Who got everything where the plan had no trial, whose stable it would be: somebody recalled a revision that had
+    /// proved itself.
+    #[serde(default)]
+    pub to: Option<String>,
+}
+
+/// What became of a recall.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Recalled {
+    /// The traffic moved now.
+    Now(Trip),
+    /// It had moved before: by an earlier recall, or because the canary had tripped.
+    Before,
+}
+
+/// Why a recall was refused; nothing has changed then.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum RecallRefusal {
+    /// There is nothing to take away.
+    #[error("revision {0} has no traffic")]
+    NoTraffic(String),
+    /// During a trial, and after a trip, there is one way back.
+    #[error("revision {to} can't take it: {stable} is what the traffic goes back to")]
+    NotStable {
+        /// What was asked for.
+        to: String,
+        /// The only way back.
+        stable: String,
+    },
+    /// Nothing is known of the revision that should take over.
+    #[error("revision {0} is not among the revisions")]
+    Unknown(String),
+    /// The revision that should take over has tripped itself.
+    #[error("revision {} tripped (trip {}) itself", .0.revision, .0.number)]
+    Latched(Trip),
 }
 
 /// How the canary of the plan in force stands. `Serving` when there is none.
@@ -62,7 +97,7 @@ pub struct Trip {
 pub enum Standing {
     /// The planned shares are in force.
     Serving,
-    /// It tripped: stable has everything.
+    /// It tripped, or was recalled: stable has everything. Without a canary: the one that serves was recalled.
     Tripped,
     /// Its lease ran out: stable has everything. No verdict.
     LeaseExpired,
@@ -134,8 +169,8 @@ impl Control {
     /// generation is accepted.
     pub fn restart(durable: Durable, run: Run) -> Self {
         let standing = match canary_of(&durable) {
+            _ if tripped_in_force(&durable) => Standing::Tripped,
             None => Standing::Serving,
-            Some(canary) if tripped_in_force(&durable, canary) => Standing::Tripped,
             Some(_) => Standing::Suspended,
         };
         Self {
@@ -224,13 +259,81 @@ impl Control {
         if self.standing == Standing::Tripped {
             return None;
         }
+        let step = canary.step;
+        Some(self.tripped(revision, None, step, errors, in_flight))
+    }
+
+    /// Somebody wants all traffic of `revision` at `to`, now: a trip by word instead of by errors, and one-way like it.
+    /// From a canary it goes to its stable alone; where nothing is on trial, from the revision that serves to one that
+    /// the plan keeps. Given twice it changes nothing the second time.
+    ///
+    /// # Errors
+    /// When it would be no way back.
+    pub fn recall(
+        &mut self,
+        revision: &str,
+        to: &str,
+        errors: u64,
+        in_flight: u64,
+    ) -> Result<Recalled, RecallRefusal> {
+        let step = self.consider_recall(revision, to)?;
+        let Some(step) = step else {
+            return Ok(Recalled::Before);
+        };
+        let at_rest = self.canary().is_none().then(|| to.to_owned());
+        let trip = self.tripped(revision, at_rest, step, errors, in_flight);
+        Ok(Recalled::Now(trip))
+    }
+
+    /// The step that a recall would end, 0 where nothing is on trial; none: the traffic has moved already.
+    fn consider_recall(&self, revision: &str, to: &str) -> Result<Option<u32>, RecallRefusal> {
+        let no_traffic = || RecallRefusal::NoTraffic(revision.to_owned());
+        let plan = self.durable.plan.as_ref().ok_or_else(no_traffic)?;
+        let is_taken = self.standing == Standing::Tripped
+            && (self.durable.last_trip.as_ref()).is_some_and(|trip| trip.revision == revision);
+        let on_trial = (plan.canary.as_ref()).filter(|canary| canary.revision == revision);
+        if !is_taken && on_trial.is_none() {
+            if percent_in(&self.shares(), revision) == 0 {
+                return Err(no_traffic());
+            }
+            // Until the planner has heard of a trip there is no second one: it would never hear of the first.
+            let is_at_rest = plan.canary.is_none() && self.standing == Standing::Serving;
+            if is_at_rest && to != revision {
+                if !plan.revisions.iter().any(|known| known == to) {
+                    return Err(RecallRefusal::Unknown(to.to_owned()));
+                }
+                return match self.durable.latched.get(to) {
+                    Some(trip) => Err(RecallRefusal::Latched(trip.clone())),
+                    None => Ok(Some(0)),
+                };
+            }
+        }
+        let stable = self.stable().unwrap_or(revision);
+        if stable != to || to == revision {
+            return Err(RecallRefusal::NotStable {
+                to: to.to_owned(),
+                stable: stable.to_owned(),
+            });
+        }
+        Ok(on_trial.filter(|_| !is_taken).map(|canary| canary.step))
+    }
+
+    fn tripped(
+        &mut self,
+        revision: &str,
+        to: Option<String>,
+        step: u32,
+        errors: u64,
+        in_flight: u64,
+    ) -> Trip {
         let trip = Trip {
             number: self.durable.trips + 1,
             revision: revision.to_owned(),
-            generation: plan.generation,
-            step: canary.step,
+            generation: self.generation(),
+            step,
             errors,
             in_flight,
+            to,
         };
         self.standing = Standing::Tripped;
         self.durable.trips = trip.number;
@@ -238,7 +341,7 @@ impl Control {
         self.durable
             .latched
             .insert(revision.to_owned(), trip.clone());
-        Some(trip)
+        trip
     }
 
     /// Lets time pass: true when the lease ran out by it, and the shares changed.
@@ -286,11 +389,11 @@ impl Control {
 
     /// The shares in force: the planned ones, or all for stable.
     pub fn shares(&self) -> Vec<Share> {
-        match (&self.durable.plan, self.canary()) {
+        match (&self.durable.plan, self.stable()) {
             (None, _) => Vec::new(),
-            (Some(_), Some(canary)) if self.standing != Standing::Serving => {
+            (Some(_), Some(stable)) if self.standing != Standing::Serving => {
                 vec![Share {
-                    revision: canary.stable.clone(),
+                    revision: stable.to_owned(),
                     percent: 100,
                 }]
             }
@@ -346,9 +449,16 @@ impl Control {
         &self.durable
     }
 
-    /// The revision that everything would fall back to: the canary's stable, or the one that has all traffic.
+    /// The revision that everything would fall back to: the canary's stable, the one that took over by a recall, or the
+    /// one that has all traffic.
     pub fn stable(&self) -> Option<&str> {
         let plan = self.durable.plan.as_ref()?;
+        let recalled = (self.durable.last_trip.as_ref())
+            .filter(|_| self.standing == Standing::Tripped)
+            .and_then(|trip| trip.to.as_deref());
+        if recalled.is_some() {
+            return recalled;
+        }
         match &plan.canary {
             Some(canary) => Some(&canary.stable),
             None => plan
@@ -375,10 +485,17 @@ fn canary_of(durable: &Durable) -> Option<&Canary> {
     durable.plan.as_ref()?.canary.as_ref()
 }
 
-fn tripped_in_force(durable: &Durable, canary: &Canary) -> bool {
-    let generation = durable.plan.as_ref().map_or(0, |plan| plan.generation);
-    let last = durable.last_trip.as_ref();
-    last.is_some_and(|trip| trip.revision == canary.revision && trip.generation == generation)
+/// Whether the last trip belongs to the plan in force: its canary's, or a recall of what it gave all traffic to.
+fn tripped_in_force(durable: &Durable) -> bool {
+    let (Some(plan), Some(trip)) = (&durable.plan, &durable.last_trip) else {
+        return false;
+    };
+    let canary = plan.canary.as_ref();
+    let is_of_it = match &trip.to {
+        Some(_) => canary.is_none(),
+        None => canary.is_some_and(|canary| canary.revision == trip.revision),
+    };
+    is_of_it && trip.generation == plan.generation
 }
 
 #[cfg(test)]

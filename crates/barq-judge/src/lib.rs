@@ -13,7 +13,8 @@
 //! 4. Before a plan with a canary is accepted, [`Control::count`] says whether its step is the one that is being counted;
 //!    the wire is armed with that ([`Tripwire::arm_step`]), and a trip that comes about by it is told after the plan is in
 //!    force. After a restart the count begins with what was written of the step ([`Count::From`]).
-//! 5. [`Control::tick`] at [`Control::next_deadline`] takes the traffic back when the lease runs out.
+//! 5. [`Control::recall`] is a trip by somebody's word: for when the planner can't write down what it decided.
+//! 6. [`Control::tick`] at [`Control::next_deadline`] takes the traffic back when the lease runs out.
 
 pub mod control;
 pub mod lease;
@@ -21,7 +22,9 @@ pub mod outcome;
 pub mod plan;
 pub mod tripwire;
 
-pub use control::{Accepted, Considered, Control, Durable, Refusal, Standing, Trip};
+pub use control::{
+    Accepted, Considered, Control, Durable, RecallRefusal, Recalled, Refusal, Standing, Trip,
+};
 pub use lease::{Lease, LeaseRefusal, Run};
 pub use outcome::{Failure, Outcome};
 pub use plan::{Canary, Invalid, Plan, Share};

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `PUT /v1/services/{service}` | `ServiceConfiguration` → `Accepted`, or 409 `Refusal` |
 //! | `POST /v1/services/{service}/lease` | `LeaseRenewal` → 200 `LeaseObservation`, or 409 `Refusal` |
+//! | `POST /v1/services/{service}/recall` | `Recall` → `Recalled`, or 409 `Refusal` |
 //! | `GET /v1/observations?after=N&wait_ms=M` | → `Observations`, at once when something changed since `N`, else after `M` |
 //! | `POST /v1/services/{service}/revisions/{revision}/probe` | → `ProbeReport`: the health paths asked of every instance now |
 //! | `GET /v1/services/{service}/revisions/{revision}/evidence` | → `Evidence`: requests by endpoint, samples of failures |
@@ -216,6 +217,12 @@ pub enum Refusal {
         /// In words.
         why: String,
     },
+    /// The traffic can't be recalled: it would be no way back.
+    #[error("the traffic can't be recalled: {why}")]
+    Recall {
+        /// In words.
+        why: String,
+    },
     /// It could not be written to disk, and it moves traffic away from stable.
     #[error("the configuration could not be kept: {why}")]
     NotKept {
@@ -224,7 +231,36 @@ pub enum Refusal {
     },
 }
 
-/// The tripwire's verdict: the traffic is already back at stable.
+/// Somebody wants all traffic of a revision back at another one, now, and the server can't write that down: the node moves
+/// it in memory and tells of it as of a trip, so that the server hears of it whatever becomes of either. From a canary the
+/// traffic goes to its stable alone; where nothing is on trial, from the revision that serves to one that is ready.
+/// Given twice it changes nothing the second time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recall {
+    /// Whose traffic is taken.
+    pub revision: String,
+    /// Who gets it.
+    pub to: String,
+    /// Whose word it is.
+    pub actor: String,
+    /// The actor's role, in the server's words.
+    pub role: String,
+    /// Why, as they said.
+    pub message: Option<String>,
+    /// The server's record of the request that this answers; opaque.
+    pub request: Option<String>,
+}
+
+/// The traffic is where it was recalled to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recalled {
+    /// The trip that took it there: of this recall, or of what came before it.
+    pub trip: Trip,
+    /// Whether this would survive a restart of the node.
+    pub durable: bool,
+}
+
+/// The tripwire's verdict, or somebody's word in its place: the traffic is already back at stable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trip {
     /// Counts the service's trips from 1; survives restarts.
@@ -243,6 +279,9 @@ pub struct Trip {
     pub shifted_us: u64,
     /// Requests in flight on the canary at that moment.
     pub in_flight: u64,
+    /// The word that it was, where it was no verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall: Option<Box<Recall>>,
 }
 
 /// Keeps a canary's lease alive; sent by the loop that judges, after it has judged.

@@ -12,6 +12,7 @@ mod counters;
 mod disk;
 mod keep;
 mod observe;
+mod recall;
 mod service;
 mod step;
 mod trip;

@@ -15,6 +15,7 @@ mod openapi;
 mod pages;
 mod problem;
 mod push;
+mod recalls;
 mod shapes;
 pub(crate) mod start;
 mod story;
@@ -27,7 +28,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use barq_adapters::node::NodeClient;
 use barq_engine::engine::Engine;
-use barq_engine::ports::Prober;
+use barq_engine::ports::{DataPlane, Prober};
 use barq_runner::api::Runner;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -57,6 +58,9 @@ struct Server {
     runner: Arc<Runner>,
     node: NodeClient,
     prober: Arc<dyn Prober>,
+    data_plane: Arc<dyn DataPlane>,
+    /// Rollbacks that moved the traffic and are not recorded yet.
+    recalls: recalls::Recalls,
     /// Where users' requests come in.
     ingress: SocketAddr,
     /// Its own URL, without a slash at its end.
@@ -92,6 +96,7 @@ pub async fn run(settings: ServerSettings, listener: TcpListener) -> anyhow::Res
     let engine = watch_engine(started.engine, shutdown.clone());
     admin::ensure(&server).await?;
     let reconciling = tokio::spawn(push::reconcile_for_ever(Arc::clone(&server)));
+    let recalling = tokio::spawn(recalls::repeat_for_ever(Arc::clone(&server)));
 
     let served =
         axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
@@ -108,6 +113,7 @@ pub async fn run(settings: ServerSettings, listener: TcpListener) -> anyhow::Res
     };
     shutdown.cancel();
     reconciling.abort();
+    recalling.abort();
     engine_stops.cancel();
     let engine = engine.await.context("the engine failed")?;
     server.engine.journal().close().await;

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use barq_core::configuration::{Health, Probe};
+use barq_core::configuration::{Health, Probe, Role};
 use barq_core::effect::{Outcome, PlanRefusal};
-use barq_core::event::{Counts, EndpointCount, Evidence, FailedRequest, InstanceRange, Plan, Trip};
+use barq_core::event::{
+    Actor, Counts, EndpointCount, Evidence, FailedRequest, InstanceRange, Plan, Recall, Trip,
+};
 use barq_core::identity::{InvalidName, RevisionName, ServiceId};
 use barq_core::observation::{CanaryObservation, CanaryState, Observation, RevisionObservation};
 use barq_core::service::Revision;
 use barq_engine::ports::{
-    Configuration, InstanceDetail, Lease, PortError, RevisionDetail, Seen, ServiceSeen,
+    Configuration, InstanceDetail, Lease, PortError, RecallOrder, RevisionDetail, Seen, ServiceSeen,
 };
 use barq_node::api;
 use barq_registry::api::UnpackedImage;
@@ -129,17 +131,35 @@ pub(super) fn refusal(refusal: api::Refusal) -> Result<Outcome, PortError> {
     let refused = match refusal {
         api::Refusal::StaleGeneration { current, .. } => PlanRefusal::StaleGeneration { current },
         api::Refusal::UnheardTrip { trip: heard, .. } | api::Refusal::Latched { trip: heard } => {
-            PlanRefusal::UnheardTrip(trip(&heard).map_err(|error| failed("read a trip", &error))?)
+            PlanRefusal::UnheardTrip(trip(&heard)?)
         }
         api::Refusal::Invalid { why } => PlanRefusal::Invalid { reason: why },
-        other @ (api::Refusal::Lease { .. } | api::Refusal::NotKept { .. }) => {
+        other @ (api::Refusal::Lease { .. }
+        | api::Refusal::Recall { .. }
+        | api::Refusal::NotKept { .. }) => {
             return Err(failed("put a plan in force", &other));
         }
     };
     Ok(Outcome::ConfigurationRefused(refused))
 }
 
-fn trip(trip: &api::Trip) -> Result<Trip, InvalidName> {
+pub(super) fn recall(order: &RecallOrder) -> api::Recall {
+    let recall = &order.recall;
+    api::Recall {
+        revision: order.revision.to_string(),
+        to: recall.to.to_string(),
+        actor: recall.by.name.clone(),
+        role: recall.by.role.name().to_owned(),
+        message: recall.message.clone(),
+        request: recall.request.clone(),
+    }
+}
+
+pub(super) fn trip(trip: &api::Trip) -> Result<Trip, PortError> {
+    readable_trip(trip).map_err(|error| failed("read a trip", &error))
+}
+
+fn readable_trip(trip: &api::Trip) -> Result<Trip, InvalidName> {
     Ok(Trip {
         number: trip.number,
         revision: trip.revision.parse()?,
@@ -149,6 +169,26 @@ fn trip(trip: &api::Trip) -> Result<Trip, InvalidName> {
         at: trip.at,
         shifted_us: trip.shifted_us,
         in_flight: trip.in_flight,
+        recall: trip
+            .recall
+            .as_deref()
+            .map(recalled)
+            .transpose()?
+            .map(Box::new),
+    })
+}
+
+fn recalled(recall: &api::Recall) -> Result<Recall, InvalidName> {
+    let by = Actor {
+        name: recall.actor.clone(),
+        // The node only carries it, so an unknown one is a newer server's; what was done is done, whoever it was.
+        role: recall.role.parse().unwrap_or(Role::Operator),
+    };
+    Ok(Recall {
+        by,
+        to: recall.to.parse()?,
+        message: recall.message.clone(),
+        request: recall.request.clone(),
     })
 }
 
@@ -199,7 +239,7 @@ fn service_seen(
     Ok(ServiceSeen {
         observation: Observation {
             generation: observed.generation,
-            trip: observed.trip.as_ref().map(trip).transpose()?,
+            trip: observed.trip.as_ref().map(readable_trip).transpose()?,
             canary: observed.canary.as_ref().map(canary),
             revisions,
             watch_exceeded: observed

@@ -1,5 +1,7 @@
 //! Who may enter an environment, and when: order, quarantine, approval, lock, one rollout at a time.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
 use super::Draft;
@@ -18,7 +20,7 @@ const COMMITS_MAX: usize = 200;
 struct Entry<'a> {
     configuration: &'a Configuration,
     environment: &'a Environment,
-    service: Service,
+    service: Arc<Service>,
     binding: ApprovalBinding,
 }
 
@@ -88,9 +90,10 @@ impl Draft<'_> {
             .map_err(|error| format!("{error}"))?;
         let service = self
             .state
-            .service(&id)
+            .services
+            .get(&id)
             .cloned()
-            .unwrap_or_else(|| Service::new(id, name.to_owned()));
+            .unwrap_or_else(|| Arc::new(Service::new(id, name.to_owned())));
         let image = delivery
             .image
             .clone()

@@ -6,7 +6,7 @@ use super::Draft;
 use super::gate::STEERS;
 use crate::command::Rejection;
 use crate::event::{
-    Event, IncidentCause, IncidentEvent, RollbackCause, RolloutEvent, ServiceEvent,
+    Actor, Event, IncidentCause, IncidentEvent, RollbackCause, RolloutEvent, ServiceEvent, Trip,
 };
 use crate::identity::{IncidentId, RevisionName, RolloutId, ServiceId};
 use crate::incident;
@@ -30,10 +30,17 @@ impl Draft<'_> {
         size: u32,
         detected_at: Timestamp,
     ) {
-        let by_people = matches!(
-            cause,
-            RollbackCause::Manual { .. } | RollbackCause::Aborted { .. }
-        );
+        let by = match &cause {
+            RollbackCause::Manual { moved, .. } => (moved.as_ref())
+                .and_then(|trip| trip.recall.as_ref())
+                .map_or_else(|| self.context.actor.clone(), |recall| recall.by.clone()),
+            RollbackCause::Aborted { .. } => self.context.actor.clone(),
+            RollbackCause::Tripped(_)
+            | RollbackCause::VerificationFailed { .. }
+            | RollbackCause::NotReady { .. }
+            | RollbackCause::Interrupted { .. }
+            | RollbackCause::Guard { .. } => Actor::barq(),
+        };
         let opens = cause.opens_incident();
         let event = Event::Rollout(
             rollout.id.clone(),
@@ -44,11 +51,7 @@ impl Draft<'_> {
                 detected_at,
             },
         );
-        if by_people {
-            self.by_actor(event);
-        } else {
-            self.by_itself(event);
-        }
+        self.record(by, event);
         if opens {
             self.open_incident(rollout, IncidentCause::Rollback(cause));
         }
@@ -95,7 +98,10 @@ impl Draft<'_> {
         self.require(STEERS, || format!("roll back {id}"))?;
         let service = self.known_service(id)?;
         let rollout = self.to_take_back(&service, to)?;
-        let cause = RollbackCause::Manual { message };
+        let cause = RollbackCause::Manual {
+            message,
+            moved: None,
+        };
         if rollout.phase == Phase::Succeeded {
             let target = self.target(&service, to)?;
             self.roll_back_at_rest(&service, &rollout, &target, cause);
@@ -198,7 +204,7 @@ impl Draft<'_> {
     }
 
     /// The data plane took a canary's traffic away. Heard once; what it means depends on where the rollout is.
-    pub(super) fn hear_trip(&mut self, service: &Service, trip: &crate::event::Trip) {
+    pub(super) fn hear_trip(&mut self, service: &Service, trip: &Trip) {
         if trip.number <= service.last_trip {
             return;
         }
@@ -212,12 +218,12 @@ impl Draft<'_> {
         };
         if !matches!(rollout.phase, Phase::RollingBack(_)) {
             self.record_what_tripped(&rollout, trip);
-            self.take_back(&rollout, RollbackCause::Tripped(trip.clone()), trip.at);
+            self.take_back(&rollout, cause_of(trip), trip.at);
         }
     }
 
     /// What was counted until the trip belongs to the rollout's story, as far as the data plane still tells it.
-    fn record_what_tripped(&mut self, rollout: &Rollout, trip: &crate::event::Trip) {
+    fn record_what_tripped(&mut self, rollout: &Rollout, trip: &Trip) {
         let tripped = self
             .canary(rollout)
             .filter(|canary| canary.state == CanaryState::Tripped);
@@ -229,16 +235,19 @@ impl Draft<'_> {
         }
     }
 
-    /// The canary tripped in the moment in which its verification passed: it counts as stable, and the data plane has
-    /// already given its traffic to the revision before.
-    fn hear_late_trip(&mut self, service: &Service, trip: &crate::event::Trip) {
+    /// The canary tripped in the moment in which its verification passed, or what serves was recalled: it counts as stable,
+    /// and the data plane has already given its traffic to the revision before.
+    fn hear_late_trip(&mut self, service: &Service, trip: &Trip) {
         let made = service
             .stable_revision()
             .filter(|revision| revision.name == trip.revision)
             .and_then(|revision| self.state.rollout(&revision.rollout))
             .filter(|rollout| rollout.phase == Phase::Succeeded)
             .cloned();
-        let target = service.rollback_target().map(|it| it.name.clone());
+        let target = (trip.recall.as_ref())
+            .and_then(|recall| service.revision(&recall.to))
+            .or_else(|| service.rollback_target())
+            .map(|it| it.name.clone());
         let (Some(rollout), Some(target)) = (made, target) else {
             return;
         };
@@ -247,8 +256,7 @@ impl Draft<'_> {
             let reason = format!("{} tripped, which it was to replace", trip.revision);
             self.of_rollout(&next, RolloutEvent::Failed { reason });
         }
-        let cause = RollbackCause::Tripped(trip.clone());
-        self.start_rollback(&rollout, cause, Some(target), 0, trip.at);
+        self.start_rollback(&rollout, cause_of(trip), Some(target), 0, trip.at);
     }
 
     pub(super) fn known_service(&self, id: &ServiceId) -> Result<Service, Rejection> {
@@ -269,5 +277,15 @@ impl Draft<'_> {
                 what: "rollout",
                 name: id.to_string(),
             })
+    }
+}
+
+fn cause_of(trip: &Trip) -> RollbackCause {
+    match &trip.recall {
+        None => RollbackCause::Tripped(trip.clone()),
+        Some(recall) => RollbackCause::Manual {
+            message: recall.message.clone(),
+            moved: Some(Box::new(trip.clone())),
+        },
     }
 }

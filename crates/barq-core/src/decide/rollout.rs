@@ -292,6 +292,11 @@ impl Draft<'_> {
             RollbackCause::Tripped(trip) => RolloutEvent::RolledBack {
                 shifted_us: trip.shifted_us,
             },
+            RollbackCause::Manual {
+                moved: Some(trip), ..
+            } => RolloutEvent::RolledBack {
+                shifted_us: trip.shifted_us,
+            },
             RollbackCause::VerificationFailed { .. }
             | RollbackCause::NotReady { .. }
             | RollbackCause::Interrupted { .. }

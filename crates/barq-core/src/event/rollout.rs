@@ -144,6 +144,9 @@ pub enum RollbackCause {
     Manual {
         /// What they said.
         message: Option<String>,
+        /// Where it could not be recorded at once: how the traffic moved nevertheless.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moved: Option<Box<Trip>>,
     },
     /// Somebody stopped the rollout.
     Aborted {

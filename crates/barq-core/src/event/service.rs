@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Actor;
 use super::rollout::Counts;
 use crate::identity::RevisionName;
 
@@ -73,7 +74,20 @@ pub struct WatchPlan {
     pub max_errors: u64,
 }
 
-/// The tripwire's verdict, as the node reports it.
+/// Somebody's word that took a revision's traffic back before it could be recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recall {
+    /// Whose.
+    pub by: Actor,
+    /// Where the traffic is since.
+    pub to: RevisionName,
+    /// What they said.
+    pub message: Option<String>,
+    /// The engine's record of the request that it answered; opaque here.
+    pub request: Option<String>,
+}
+
+/// The tripwire's verdict, or somebody's word in its place, as the node reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trip {
     /// Counts the service's trips from 1.
@@ -92,6 +106,9 @@ pub struct Trip {
     pub shifted_us: u64,
     /// Requests in flight on the canary at that moment.
     pub in_flight: u64,
+    /// The word that it was, where it was no verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall: Option<Box<Recall>>,
 }
 
 /// Why nothing enters an environment.

@@ -46,9 +46,11 @@ pub(super) fn check(state: &State, rollout: &Rollout, found: &mut Found) {
             let release = (start.image.clone(), start.configuration.clone());
             service.quarantine.get(&release)
         });
-        // A release that is quarantined while it is being rolled out can only be so by its own end.
+        // A release that is quarantined while it is being rolled out can only be so by its own end. One that serves can be
+        // so by another rollout of it that was rolled back to this one, and may be taken back like any other.
+        let leaves = finished(rollout) || matches!(rollout.phase, Phase::RollingBack(_));
         found.must(
-            passes || finished(rollout) || quarantined.is_none_or(|by| *by == rollout.id),
+            passes || leaves || quarantined.is_none_or(|by| *by == rollout.id),
             || format!("it rolls out a release that is quarantined by {quarantined:?}"),
         );
     }

@@ -38,6 +38,7 @@ fn trip() -> Trip {
         at: at(61_500),
         shifted_us: 108,
         in_flight: 2,
+        recall: None,
     }
 }
 

@@ -21,8 +21,14 @@ pub fn because(cause: &RollbackCause) -> String {
             "{}, {times} times, so no verdict came about",
             interrupted(*interruption)
         ),
-        RollbackCause::Manual { message } => {
-            format!("somebody asked for the rollback{}", said(message.as_ref()))
+        RollbackCause::Manual { message, moved } => {
+            let said = said(message.as_ref());
+            match moved {
+                None => format!("somebody asked for the rollback{said}"),
+                Some(_) => format!(
+                    "somebody asked for the rollback, which moved the traffic before it could be recorded{said}"
+                ),
+            }
         }
         RollbackCause::Aborted { message } => {
             format!("somebody stopped the rollout{}", said(message.as_ref()))

@@ -23,6 +23,7 @@ use crate::machine::Machine;
 use crate::moment;
 use crate::ports::{DataPlane, PortError, Ports, Seen};
 use crate::projection;
+use crate::recall;
 
 /// Outcomes that wait for their turn.
 const OUTCOMES_MAX: usize = 256;
@@ -280,7 +281,7 @@ impl Loop {
             changes: projection::changes(after.state(), &decided),
             idempotency,
         };
-        let appended = self.storage.append(batch).await;
+        let appended = self.append(batch, recall::request(&decided)).await;
         if self.storage.error().is_some() {
             self.publish();
         }
@@ -298,6 +299,26 @@ impl Loop {
         self.machine = after;
         self.publish();
         Ok(decided)
+    }
+
+    /// `answered`: the request that a recall answered, which the journal keeps with it.
+    async fn append(
+        &mut self,
+        batch: Batch,
+        answered: Option<IdempotencyRecord>,
+    ) -> Result<(), StepError> {
+        let Some(record) = answered.filter(|_| batch.idempotency.is_none()) else {
+            return self.storage.append(batch).await;
+        };
+        let with_record = Batch {
+            idempotency: Some(record),
+            ..batch.clone()
+        };
+        match self.storage.append(with_record).await {
+            // It was answered by something else, too: what has happened is recorded all the same.
+            Err(StepError::Command(CommandError::Repeated(_))) => self.storage.append(batch).await,
+            other => other,
+        }
     }
 
     fn publish(&self) {

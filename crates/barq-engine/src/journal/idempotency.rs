@@ -5,6 +5,7 @@
 //! are dropped when they expire, with the next one that is kept.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::Journal;
 use super::database::{Row, Value, WriteTransaction};
@@ -15,7 +16,7 @@ use super::event::InvalidBatch;
 pub const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
 /// A request and its answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdempotencyRecord {
     /// Hash of the client's key.
     pub key_hash: String,

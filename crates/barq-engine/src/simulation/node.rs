@@ -23,7 +23,7 @@ use super::check::Problem;
 use super::random::Random;
 use super::release::{Release, Releases};
 use super::server::ByService;
-use crate::ports::Lease;
+use crate::ports::{Lease, RecallOrder};
 use body::{Body, Counters, Written};
 
 /// What one look shows.
@@ -239,6 +239,23 @@ impl Node {
                 body.close_what_lost_its_traffic();
             }
         }
+    }
+
+    /// Somebody's word takes the traffic back, to somebody who is there; whether it did.
+    pub(super) fn recall(&mut self, order: &RecallOrder) -> Result<bool, Problem> {
+        let Some(body) = self.bodies.get_mut(&order.service) else {
+            return Ok(false);
+        };
+        body.tell_trips(self.now_ms)?;
+        let to = order.recall.to.to_string();
+        if body.control.canary().is_none() && ready_of(&self.instances, &to) == 0 {
+            return Ok(false);
+        }
+        let moved = body.recall(order, self.now_ms);
+        if !self.disk_fails {
+            write(&mut self.disk, &mut self.instances, &order.service, body);
+        }
+        Ok(moved)
     }
 
     pub(super) fn generation(&self, service: &ServiceId) -> u64 {

@@ -9,6 +9,8 @@ use barq_core::identity::{AppName, DeliveryId, RolloutId, ServiceId};
 use super::World;
 use super::check::Problem;
 use super::release;
+use crate::ports::RecallOrder;
+use crate::recall;
 
 impl World {
     pub(super) fn people_push(&mut self) -> Result<(), Problem> {
@@ -101,6 +103,40 @@ impl World {
             return Ok(());
         }
         self.command(&person("operator", Role::Operator), command)
+    }
+
+    /// Somebody rolls back while nothing can be recorded, wherever there is something to take back: the node moves the
+    /// traffic at once, whoever hears of it when. Whether there was something.
+    pub(super) fn people_recall(&mut self) -> Result<bool, Problem> {
+        if !self.server.is_up {
+            return Ok(false);
+        }
+        let operator = person("operator", Role::Operator);
+        let machine = &self.server.machine;
+        let orders: Vec<RecallOrder> = (machine.state().services.keys())
+            .filter_map(|service| {
+                let command = Command::RollBack {
+                    service: service.clone(),
+                    to: None,
+                    message: None,
+                };
+                let decided = machine.decide(&operator, command, self.now(), 0.5).ok()?;
+                recall::order(machine.state(), service, &operator, &decided, None).ok()
+            })
+            .collect();
+        let Some(order) = self.random.pick(&orders).cloned() else {
+            return Ok(false);
+        };
+        self.server.storage_fails = true;
+        self.node.disk_fails |= self.random.one_in(2);
+        // An answer that is lost is asked for again.
+        for _ in 0..=self.random.below(2) {
+            let moved = self.node.recall(&order)?;
+            let (from, to) = (&order.revision, &order.recall.to);
+            self.story
+                .tell(|| format!("recall of {from} to {to}: moved {moved}"));
+        }
+        Ok(true)
     }
 
     fn people_approve(&mut self) -> Result<(), Problem> {

@@ -405,6 +405,10 @@ fn judged(trip: &Trip) -> barq_judge::Trip {
         step: trip.step,
         errors: trip.errors,
         in_flight: trip.in_flight,
+        // Steps count from 1: where there was none, nothing was on trial.
+        to: (trip.recall.as_ref())
+            .filter(|_| trip.step == 0)
+            .map(|recall| recall.to.clone()),
     }
 }
 

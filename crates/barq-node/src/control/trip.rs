@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::service::{Service, State};
 use super::{Dirty, Services};
-use crate::api::Trip;
+use crate::api::{Recall, Trip};
 use crate::moment;
 use crate::proxy::Verdict;
 
@@ -73,33 +73,62 @@ impl Services {
             return;
         };
         self.publish(service, state);
-        moment::reached(moment::TRIPPED, &service.name, trip.generation);
-        let shifted = decided.elapsed();
+        let occasion = Occasion {
+            since: decided,
+            recall: None,
+        };
+        self.remember(service, state, trip, occasion);
+    }
+
+    /// The table is swapped: tells the trip to whoever asks, and leaves the writing to the writer.
+    pub(super) fn remember(
+        &self,
+        service: &Service,
+        state: &mut State,
+        judged: barq_judge::Trip,
+        occasion: Occasion,
+    ) -> Trip {
+        moment::reached(moment::TRIPPED, &service.name, judged.generation);
+        let shifted = occasion.since.elapsed();
         let trip = Trip {
-            number: trip.number,
-            revision: trip.revision,
-            generation: trip.generation,
-            step: trip.step,
-            errors: trip.errors,
+            number: judged.number,
+            revision: judged.revision,
+            generation: judged.generation,
+            step: judged.step,
+            errors: judged.errors,
             at: before(Timestamp::now(), shifted),
             shifted_us: u64::try_from(shifted.as_micros()).unwrap_or(u64::MAX),
-            in_flight: trip.in_flight,
+            in_flight: judged.in_flight,
+            recall: occasion.recall,
         };
         tracing::warn!(
             service = service.name,
-            revision,
+            revision = trip.revision,
             errors = trip.errors,
             shifted_us = trip.shifted_us,
-            "the tripwire has tripped"
+            "{}",
+            match &trip.recall {
+                None => "the tripwire has tripped",
+                Some(_) => "the traffic was recalled",
+            }
         );
         state.count_served(self.now());
         state.last_trip = Some(trip.clone());
-        state.latched.insert(revision.to_owned(), trip);
+        state.latched.insert(trip.revision.clone(), trip.clone());
         state.durable = false;
         self.mark_dirty(&service.name, Dirty::Configuration);
         self.mark_dirty(&service.name, Dirty::Counters);
         self.changed();
+        trip
     }
+}
+
+/// What a trip came of.
+pub(super) struct Occasion {
+    /// The deciding error, or the arrival of the word.
+    pub(super) since: Instant,
+    /// The word, if it was one.
+    pub(super) recall: Option<Box<Recall>>,
 }
 
 fn before(at: Timestamp, span: Duration) -> Timestamp {

@@ -21,7 +21,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::answer::{Answer, json, problem};
-use crate::api::{Evidence, FailedRequest, LeaseRenewal, NodeStatus, ServiceConfiguration};
+use crate::api::{Evidence, FailedRequest, LeaseRenewal, NodeStatus, Recall, ServiceConfiguration};
 use crate::control::Services;
 use crate::instances::Instances;
 use crate::logs::{LogError, LogQuery, Logs, PAGE_LINES_MAX};
@@ -140,6 +140,9 @@ impl Api {
             (&Method::POST, ["v1", "services", service, "lease"]) => {
                 self.renew(service, request).await
             }
+            (&Method::POST, ["v1", "services", service, "recall"]) => {
+                self.recall(service, request).await
+            }
             (&Method::GET, ["v1", "observations"]) => self.observations(query(request.uri())).await,
             (&Method::POST, ["v1", "services", service, "revisions", revision, "probe"]) => {
                 self.probe(service, revision).await
@@ -201,6 +204,23 @@ impl Api {
         match self.services.renew(service, &renewal) {
             Ok(lease) => json(StatusCode::OK, &lease),
             Err(refusal) => json(StatusCode::CONFLICT, &refusal),
+        }
+    }
+
+    async fn recall(&self, service: &str, request: Request<Incoming>) -> Answer {
+        let recall: Recall = match read(request).await {
+            Ok(recall) => recall,
+            Err(answer) => return answer,
+        };
+        // A task of its own, as above: the word counts once it has arrived.
+        let (services, service) = (Arc::clone(&self.services), service.to_owned());
+        match tokio::spawn(async move { services.recall(&service, recall).await }).await {
+            Ok(Ok(recalled)) => json(StatusCode::OK, &recalled),
+            Ok(Err(refusal)) => json(StatusCode::CONFLICT, &refusal),
+            Err(error) => {
+                let title = "The traffic was not recalled";
+                problem(StatusCode::INTERNAL_SERVER_ERROR, title, &error.to_string())
+            }
         }
     }
 

@@ -52,6 +52,9 @@ pub(super) async fn rollback(
     let done = ask(&client, &service, arguments, Some(&plan.to), false).await?;
     if !output.json() {
         output.note(&format!("4. 100 % of the traffic is on {}", done.to));
+        if let Some(why) = &done.unrecorded {
+            output.note(&format!("   not recorded yet: {why}"));
+        }
     }
     let verification = verify::ask(&client, &service.name).await?;
     if !output.json() {
@@ -100,8 +103,12 @@ fn report(context: &Context, done: &Rollback, verification: &Verification, start
     let incident = done.incident.as_ref().map_or_else(String::new, |incident| {
         format!("\nincident {incident}: `barq incidents {incident}` shows the report")
     });
+    let recorded = match done.unrecorded {
+        Some(_) => "; not recorded yet",
+        None => "",
+    };
     context.output.text(&format!(
-        "6. rolled back to {}: {shifted}{} with verification{incident}",
+        "6. rolled back to {}: {shifted}{} with verification{recorded}{incident}",
         done.to,
         duration_ms(took_ms)
     ));

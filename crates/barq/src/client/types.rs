@@ -341,6 +341,9 @@ pub struct Rollback {
     /// How long that took.
     #[serde(default)]
     pub shifted_ms: Option<f64>,
+    /// Why it is not recorded yet, although the traffic has moved; and what to do.
+    #[serde(default)]
+    pub unrecorded: Option<String>,
 }
 
 /// Whether what runs is what was deployed, and is well.

@@ -5,6 +5,7 @@
 mod delivery;
 mod evidence;
 mod service;
+mod veto;
 
 use barq_core::explain;
 use barq_engine::engine::View;
@@ -15,6 +16,7 @@ use super::shapes::Waiting;
 pub(super) use delivery::{delivery, in_milliseconds, rollout, rollouts_of};
 pub(super) use evidence::review;
 pub(super) use service::{app_of, service};
+pub(super) use veto::{as_served, unrecorded};
 
 /// What a delivery waits for, with what keeps the server from seeing or recording anything.
 pub(super) fn waiting(
@@ -29,6 +31,9 @@ pub(super) fn waiting(
         since,
         until,
     } = waiting;
+    if let Some(moved) = moved(view, delivery) {
+        message = moved;
+    }
     if let Some(error) = &view.storage_error {
         message = format!("{message}; nothing can be recorded: {error}");
     }
@@ -42,4 +47,20 @@ pub(super) fn waiting(
         since,
         until,
     })
+}
+
+/// Where the node has taken the traffic of the delivery's rollout, as long as that is not recorded.
+fn moved(view: &View, delivery: &barq_core::delivery::Delivery) -> Option<String> {
+    let of_it = |service: &&barq_core::service::Service| {
+        let rollout = service.rollout.as_ref();
+        rollout.is_some_and(|rollout| rollout.delivery == delivery.id)
+    };
+    let services = view.state.services.values();
+    let service = services.map(AsRef::as_ref).find(of_it)?;
+    let (trip, to) = unrecorded(view, service)?;
+    let why = match &trip.recall {
+        Some(recall) => format!("{} asked for it", recall.by),
+        None => format!("the tripwire tripped at error {}", trip.errors),
+    };
+    Some(format!("all traffic is back on {to}: {why}"))
 }

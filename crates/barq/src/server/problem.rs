@@ -162,7 +162,9 @@ pub(super) fn not_recorded(error: &AppendError) -> Problem {
     if matches!(error, AppendError::Storage(StorageError::DiskFull { .. })) {
         return Problem::new(StatusCode::INSUFFICIENT_STORAGE, title)
             .because(chain(error))
-            .hint("make room on the disk of the data directory, then try it again");
+            .hint(
+                "make room on the disk of the data directory, then try it again; `barq rollback` moves traffic back even now",
+            );
     }
     Problem::unavailable(title, chain(error)).hint("try it again in a moment")
 }

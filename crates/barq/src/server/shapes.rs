@@ -272,6 +272,10 @@ pub(super) struct Rollback {
     pub(super) shifted_at: Option<Timestamp>,
     /// How long that took.
     pub(super) shifted_ms: Option<f64>,
+    /// Whether it is in the journal. If not, the traffic has moved all the same.
+    pub(super) recorded: bool,
+    /// Why it is not, and what to do.
+    pub(super) unrecorded: Option<String>,
 }
 
 /// Whether what runs is what was deployed, and is well.

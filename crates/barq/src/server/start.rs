@@ -24,7 +24,7 @@ use sha2::Sha256;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Server, ServerSettings, Shared, health, idempotency, journal};
+use super::{Server, ServerSettings, Shared, health, idempotency, journal, recalls};
 use crate::data::{self, DataDirectory};
 
 /// Bytes of the server's key.
@@ -94,6 +94,8 @@ pub(super) async fn start(
         runner: neighbours.runner,
         node: neighbours.node,
         prober: neighbours.ports.prober,
+        data_plane: neighbours.ports.data_plane,
+        recalls: recalls::Recalls::default(),
         ingress: settings.ingress,
         url: own_url(address),
         key,

@@ -86,6 +86,18 @@ fn service(name: &str, event: &ServiceEvent) -> String {
         ServiceEvent::GenerationSeen { generation } => {
             format!("{name}: the node is ahead, at plan {generation}")
         }
+        ServiceEvent::Tripped(Trip {
+            recall: Some(recall),
+            revision,
+            at,
+            shifted_us,
+            ..
+        }) => format!(
+            "{name}: {} took the traffic of {revision} back to {} at {at:.0}, in {}; it could not be recorded then",
+            recall.by,
+            recall.to,
+            milliseconds(*shifted_us)
+        ),
         ServiceEvent::Tripped(trip) => format!(
             "{name}: the tripwire took the traffic of {} at error {}, in {}",
             trip.revision,

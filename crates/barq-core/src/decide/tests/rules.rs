@@ -28,6 +28,7 @@ fn trip(world: &World, number: u32) -> Trip {
         at: world.now,
         shifted_us: 7,
         in_flight: 1,
+        recall: None,
     }
 }
 

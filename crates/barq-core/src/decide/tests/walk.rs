@@ -328,6 +328,7 @@ fn trip(service: &Service, revision: crate::identity::RevisionName) -> Trip {
         at: jiff::Timestamp::UNIX_EPOCH,
         shifted_us: 1,
         in_flight: 0,
+        recall: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barq_core::event::{Counts, Plan, Trip};
+use barq_core::event::{Counts, Plan, Recall, Trip};
 use barq_core::judge::{self, Admission, Control, Count, Durable, Run, Standing, Tripwire};
 use barq_core::observation::{CanaryObservation, CanaryState, Observation};
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::super::check::Problem;
 use super::super::random::Random;
 use super::ledger::{Ledger, StepKey, key};
+use crate::ports::RecallOrder;
 
 /// What is on disk of a service.
 #[derive(Clone)]
@@ -371,13 +372,27 @@ impl Body {
         if let Some(trip) = self.control.trip(revision, errors, in_flight) {
             let flying = self.flights.iter().filter(|it| it.revision == revision);
             self.ledger.tripped(&trip, flying.count() as u64)?;
-            self.remember(&trip, now_ms);
+            self.remember(trip, None, now_ms);
         }
         self.close_what_lost_its_traffic();
         Ok(())
     }
 
-    fn remember(&mut self, trip: &judge::Trip, now_ms: u64) {
+    /// Somebody's word takes the traffic back.
+    pub(super) fn recall(&mut self, order: &RecallOrder, now_ms: u64) -> bool {
+        let (from, to) = (order.revision.to_string(), order.recall.to.to_string());
+        let wire = self.wires.get(&from);
+        let (errors, in_flight) = wire.map_or((0, 0), |it| (it.errors(), it.in_flight()));
+        let recalled = self.control.recall(&from, &to, errors, in_flight);
+        if let Ok(judge::Recalled::Now(trip)) = &recalled {
+            let recall = Some(Box::new(order.recall.clone()));
+            self.remember(trip.clone(), recall, now_ms);
+            self.close_what_lost_its_traffic();
+        }
+        recalled.is_ok()
+    }
+
+    fn remember(&mut self, trip: judge::Trip, recall: Option<Box<Recall>>, now_ms: u64) {
         self.unwritten = true;
         if let Ok(revision) = trip.revision.parse() {
             let since = i64::try_from(now_ms).unwrap_or(i64::MAX);
@@ -392,6 +407,7 @@ impl Body {
                 at: at.unwrap_or(Timestamp::MAX),
                 shifted_us: 3,
                 in_flight: trip.in_flight,
+                recall,
             });
         }
     }

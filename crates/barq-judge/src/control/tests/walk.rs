@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{LEASE_MS, plan};
-use crate::control::{Accepted, Control, Durable};
+use crate::control::{Accepted, Control, Durable, Recalled};
 use crate::lease::Run;
 use crate::plan::Plan;
 
@@ -19,6 +19,8 @@ enum Operation {
     /// Offers shape `.0` as the next generation but `.1`, planned with trips but `.2` known, acknowledging the last or none.
     Offer(usize, u64, u64, bool),
     Trip(&'static str),
+    /// From, to.
+    Recall(&'static str, &'static str),
     Advance,
     /// Renews with the generation but `.0`, the run but `.1`.
     Renew(u64, u128),
@@ -50,6 +52,10 @@ struct Books {
     latched: BTreeMap<String, u64>,
     /// Until when the canary may have traffic, if at all.
     entitled_until_ms: Option<u64>,
+    /// Who took over from the revision that the plan gives all traffic to.
+    recalled: Option<(String, String)>,
+    /// The canary of the plan in force has tripped.
+    tripped: bool,
     run: u128,
     now_ms: u64,
 }
@@ -82,6 +88,7 @@ impl World {
                 self.offer(shape, behind, unheard, acknowledges);
             }
             Operation::Trip(revision) => self.trip(revision),
+            Operation::Recall(revision, to) => self.recall(revision, to),
             Operation::Advance => self.books.now_ms += TICK_MS,
             Operation::Renew(behind, other_run) => self.renew(behind, other_run),
             Operation::Restart => {
@@ -138,6 +145,8 @@ impl World {
                     .canary
                     .as_ref()
                     .map(|_| self.books.now_ms + LEASE_MS);
+                self.books.recalled = None;
+                self.books.tripped = false;
                 self.books.plan = Some(offered);
             }
             Err(refusal) => assert!(
@@ -158,6 +167,43 @@ impl World {
             self.books.trips = trip.number;
             self.books.latched.insert(trip.revision, trip.number);
             self.books.entitled_until_ms = None;
+            self.books.tripped = true;
+        }
+    }
+
+    /// One way back from a canary; at rest to whatever is kept, never to one that tripped, and once.
+    fn recall(&mut self, revision: &str, to: &str) {
+        let before = self.control.clone();
+        let outcome = self.control.recall(revision, to, 1, 0);
+        let Some(plan) = self.books.plan.clone() else {
+            return assert!(outcome.is_err());
+        };
+        let pair = (revision.to_owned(), to.to_owned());
+        let (back, taken) = match &plan.canary {
+            Some(canary) => {
+                let back = pair == (canary.revision.clone(), canary.stable.clone());
+                (back, back && self.books.tripped)
+            }
+            None => {
+                let first = self.books.recalled.is_none() && plan.percent(revision) == 100;
+                let back = first && to != revision && !self.books.latched.contains_key(to);
+                (back, self.books.recalled.as_ref() == Some(&pair))
+            }
+        };
+        match outcome {
+            Ok(Recalled::Now(trip)) => {
+                assert!(back && !taken, "{revision} to {to}");
+                assert_eq!(trip.number, self.books.trips + 1, "numbered without a gap");
+                self.books.trips = trip.number;
+                self.books.latched.insert(trip.revision, trip.number);
+                self.books.entitled_until_ms = None;
+                self.books.recalled = plan.canary.is_none().then_some(pair);
+                self.books.tripped = plan.canary.is_some();
+            }
+            Ok(Recalled::Before) => assert!(taken && before == self.control, "{revision} to {to}"),
+            Err(refusal) => {
+                assert!(!back && !taken && before == self.control, "{refusal}");
+            }
         }
     }
 
@@ -216,6 +262,14 @@ impl World {
                     "everything is at stable"
                 );
             }
+            _ if self.books.recalled.is_some() => {
+                let to = self.books.recalled.iter().map(|(_, to)| (to.clone(), 100));
+                assert_eq!(
+                    shares,
+                    to.collect(),
+                    "everything is where it was recalled to"
+                );
+            }
             _ => assert!(
                 shares
                     .iter()
@@ -231,6 +285,12 @@ fn operations() -> Vec<Operation> {
         Operation::Trip("a"),
         Operation::Trip("b"),
         Operation::Trip("c"),
+        Operation::Recall("a", "b"),
+        Operation::Recall("a", "c"),
+        Operation::Recall("b", "a"),
+        Operation::Recall("b", "c"),
+        Operation::Recall("c", "b"),
+        Operation::Recall("c", "c"),
         Operation::Advance,
         Operation::Renew(0, 0),
         Operation::Renew(1, 0),

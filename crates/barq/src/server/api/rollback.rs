@@ -1,4 +1,4 @@
-//! All traffic to an older revision: answered once the traffic was seen to have moved.
+//! All traffic to an older revision: answered once the traffic was seen to have moved, also where that can't be recorded.
 
 use std::time::Duration;
 
@@ -61,7 +61,15 @@ impl Server {
             to,
             message: request.reason.clone(),
         };
-        let done = self.carry_out(order, command, now).await?;
+        let done = match self.record_rollback(order, command.clone(), now).await? {
+            Ok(done) => done,
+            Err(unrecorded) => {
+                let answer = self
+                    .recall(order, &service, command, now, unrecorded)
+                    .await?;
+                return Answer::json(&answer);
+            }
+        };
         let requested_at = done.given_at(now);
         let rollout = self.taken_back(&service, &done, requested_at)?;
         let moved = watch.wait_for(|view| has_ended(view, &rollout));
@@ -162,6 +170,8 @@ impl Server {
             requested_at: now,
             shifted_at: None,
             shifted_ms: None,
+            recorded: false,
+            unrecorded: None,
         })
     }
 }
@@ -217,6 +227,8 @@ fn answered(
         requested_at,
         shifted_at: record.detected_at.checked_add(shifted).ok(),
         shifted_ms: Some(in_milliseconds(shifted_us)),
+        recorded: true,
+        unrecorded: None,
     })
 }
 

@@ -11,7 +11,7 @@ use barq_core::service::{Revision, Service};
 use barq_engine::engine::View;
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::convert::in_milliseconds;
+use super::super::convert::{as_served, in_milliseconds};
 use super::super::idempotency::{Answer, Order};
 use super::super::problem::Problem;
 use super::super::shapes::{Fact, Nothing, Verification};
@@ -57,6 +57,7 @@ pub(super) async fn verify(
 impl Server {
     async fn verify(&self, view: &View, service: &Service) -> Result<Verification, Problem> {
         let now = Timestamp::now();
+        let service = &as_served(view, service);
         let counted_until = tokio::time::Instant::now() + COUNT_FOR;
         let before = requests(view, service);
         let revision = service.stable_revision();

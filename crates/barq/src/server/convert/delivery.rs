@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::super::shapes::{Check, Delivery, RolledBack, Rollout, TimelineEntry};
 use super::super::story;
-use super::waiting;
+use super::{unrecorded, waiting};
 
 /// Microseconds in a millisecond.
 const MICROSECONDS: f64 = 1000.0;
@@ -85,7 +85,7 @@ pub(in super::super) fn rollout(
         state: rollout.state_name().to_owned(),
         step: rollout.step,
         steps: u32::try_from(rollout.start.settings.steps.len()).unwrap_or(u32::MAX),
-        traffic: u32::from(rollout.traffic()),
+        traffic: traffic(view, rollout),
         requests: counts.requests,
         errors: counts.errors,
         max_errors: rollout
@@ -118,9 +118,7 @@ fn live_counts(view: &View, rollout: &rollout::Rollout) -> Counts {
     let mut recorded = rollout.counts();
     // The tripwire is faster than any record: what it counted stands in its verdict.
     if let Some(RollbackCause::Tripped(trip)) = rollout.rollback.as_ref().map(|it| &it.cause) {
-        recorded.errors = recorded
-            .errors
-            .max(rollout.progress.before.errors + trip.errors);
+        recorded.errors = recorded.errors.max(trip.errors);
         recorded.requests = recorded.requests.max(recorded.errors);
     }
     if !matches!(rollout.phase, rollout::Phase::Holding) {
@@ -190,4 +188,16 @@ fn with_checks(delivery: &delivery::Delivery, reason: &str) -> String {
 
 fn said(what: &str, message: Option<&String>) -> String {
     message.map_or_else(|| what.to_owned(), |message| format!("{what}: {message}"))
+}
+
+/// What the rollout gives its revision, unless the node has taken it away.
+fn traffic(view: &View, rollout: &rollout::Rollout) -> u32 {
+    let service = view.state.service(&rollout.start.service);
+    let taken = service
+        .and_then(|service| unrecorded(view, service))
+        .is_some_and(|(trip, _)| trip.revision == rollout.start.revision);
+    match taken {
+        true => 0,
+        false => u32::from(rollout.traffic()),
+    }
 }

@@ -6,7 +6,7 @@ use barq_engine::engine::View;
 use jiff::Timestamp;
 
 use super::super::shapes::{Instances, Lock, Revision, Service};
-use super::waiting;
+use super::{as_served, waiting};
 
 /// Who locks after a rollback, as the journal names it.
 const SELF: &str = "barq";
@@ -93,7 +93,7 @@ fn revision(view: &View, service: &service::Service, revision: &service::Revisio
         name: revision.name.to_string(),
         image: revision.image.to_string(),
         commit: revision.commit.to_string(),
-        traffic: u32::from(service.planned_percent(&revision.name)),
+        traffic: u32::from(as_served(view, service).planned_percent(&revision.name)),
         counted_traffic: detail.and_then(|detail| detail.counted_percent),
         instances: Instances {
             ready: seen.map_or(0, |seen| seen.ready),

@@ -88,6 +88,7 @@ fn a_rollout_is_told() {
         at: Timestamp::UNIX_EPOCH,
         shifted_us: 108,
         in_flight: 2,
+        recall: None,
     };
     let lines = [
         rollout(RolloutEvent::StepEntered(StepEntry {
