@@ -159,7 +159,7 @@ impl Draft<'_> {
             return service
                 .rollback_target()
                 .map(|revision| revision.name.clone())
-                .ok_or_else(|| refuse("no revision was stable before this one".to_owned()));
+                .ok_or_else(|| refuse("no other release was stable before this one".to_owned()));
         };
         let revision = service.revision(to).ok_or_else(|| Rejection::Unknown {
             what: "kept revision",
@@ -173,11 +173,10 @@ impl Draft<'_> {
                 "{to} never proved itself: it was not stable before the present one"
             )));
         }
-        let release = (revision.image.clone(), revision.configuration.clone());
-        if let Some(by) = service.quarantine.get(&release) {
-            return Err(refuse(format!("{to} is quarantined: {by} was rolled back")));
+        match service.unfit_target(revision) {
+            Some(why) => Err(refuse(why)),
+            None => Ok(to.clone()),
         }
-        Ok(to.clone())
     }
 
     /// The target gets the traffic once it has the size that the present revision needs.
@@ -246,7 +245,7 @@ impl Draft<'_> {
             .cloned();
         let target = (trip.recall.as_ref())
             .and_then(|recall| service.revision(&recall.to))
-            .or_else(|| service.rollback_target())
+            .or_else(|| service.stable_before())
             .map(|it| it.name.clone());
         let (Some(rollout), Some(target)) = (made, target) else {
             return;
