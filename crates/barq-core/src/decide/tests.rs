@@ -4,6 +4,7 @@ mod gate;
 mod peers;
 mod proof;
 mod random;
+mod recall;
 mod rollback;
 mod rules;
 mod walk;
