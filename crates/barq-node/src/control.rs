@@ -15,6 +15,7 @@ mod observe;
 mod recall;
 mod service;
 mod step;
+mod tally;
 mod trip;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -32,7 +32,7 @@ pub use limits::ProxyLimits;
 pub(crate) use swap::Swap;
 pub(crate) use table::{Choice, Revision, ServiceRoute, Table, Trial};
 
-/// What a thread of the proxy tells at once, on the request's path: the callback must not wait.
+/// What a thread of the proxy tells at once, on the request's path: the callback must not wait for anything.
 #[derive(Debug)]
 pub(crate) enum Verdict<'a> {
     /// The tripwire of the service's canary has tripped: no further request is admitted to it.
@@ -42,8 +42,10 @@ pub(crate) enum Verdict<'a> {
         trip: TripNow,
         decided: Instant,
     },
-    /// An error of the canary was counted.
+    /// An error of the canary: told before the trip, if it is the one that trips.
     CanaryError { service: &'a str },
+    /// The same error is in the step's statistics, too.
+    CanaryCounted { service: &'a str },
 }
 
 /// Receives verdicts.

@@ -42,6 +42,7 @@ impl Services {
             self.put_in_force(&service, plan, &configuration, false)?;
             let switched = arrived.elapsed();
             moment::reached(moment::SWAPPED_FIRST, &name, generation);
+            self.begin_tally(&service, &configuration).await;
             let durable = self.write_configuration(&service).await;
             moment::reached(moment::WRITTEN_LAST, &name, generation);
             return Ok(accepted(&configuration, switched, durable));
@@ -52,6 +53,7 @@ impl Services {
             .await
             .map_err(|why| Refusal::NotKept { why })?;
         moment::reached(moment::WRITTEN_AHEAD, &name, generation);
+        self.begin_tally(&service, &configuration).await;
         if let Err(refusal) = self.put_in_force(&service, plan, &configuration, true) {
             // Something came between: what is in force goes back to the disk.
             self.mark_dirty(&name, Dirty::Configuration);

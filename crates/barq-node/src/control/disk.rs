@@ -137,6 +137,11 @@ impl Disk {
         }
     }
 
+    /// Where a canary's errors are noted one by one; see [`super::tally`].
+    pub(super) fn tally_path(&self, service: &str) -> PathBuf {
+        self.counters.join(format!("{service}.errors"))
+    }
+
     fn path(&self, service: &str) -> PathBuf {
         self.configurations.join(format!("{service}.json"))
     }

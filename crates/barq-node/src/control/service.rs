@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::disk::{Stored, StoredCounters};
 use super::lock;
+use super::tally::Tally;
 use crate::api::{RevisionConfiguration, ServiceConfiguration, Trip};
 use crate::proxy::{Choice, Revision, ServiceRoute, Trial};
 use crate::statistics::StepStatistics;
@@ -35,6 +36,8 @@ pub(super) struct State {
     pub(super) addresses: BTreeMap<String, OwnAddress>,
     /// Counts of the step in force, over all its generations.
     pub(super) step: Option<Arc<StepStatistics>>,
+    /// Where each error of the canary is noted at once.
+    pub(super) tally: Option<Arc<Tally>>,
     pub(super) served: Served,
     pub(super) last_trip: Option<Trip>,
     pub(super) latched: BTreeMap<String, Trip>,
@@ -83,6 +86,7 @@ impl State {
             revisions: BTreeMap::new(),
             addresses: BTreeMap::new(),
             step: None,
+            tally: None,
             served: Served::default(),
             last_trip: None,
             latched: BTreeMap::new(),

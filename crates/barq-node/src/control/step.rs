@@ -6,14 +6,16 @@
 //! the count begins at the least: after a restart that is all there is of what was not written. It must not know how a
 //! request is counted.
 
+use std::io;
 use std::sync::Arc;
 
 use barq_judge::Count;
 
 use super::Services;
 use super::disk::StoredCounters;
-use super::service::State;
-use crate::api::{CanaryConfiguration, CanaryCounts};
+use super::service::{Service, State};
+use super::tally::Tally;
+use crate::api::{CanaryConfiguration, CanaryCounts, ServiceConfiguration};
 use crate::statistics::{StepCounts, StepStatistics};
 
 impl Services {
@@ -33,13 +35,52 @@ impl Services {
             // The time that a canary was served is counted by generation.
             found.served_ms = 0;
         }
-        found.tripwire_errors = found.tripwire_errors.max(canary.counted.errors);
+        let noted = self.noted(service, canary);
+        found.tripwire_errors = found.tripwire_errors.max(canary.counted.errors).max(noted);
         // The statistics are written a moment later than the tripwire's: nothing that was counted may be missing when the
         // server is told.
         found.counts.errors = found.counts.errors.max(found.tripwire_errors);
         found.counts.requests = found.counts.requests.max(found.counts.errors);
         found.counts = found.counts.at_least(&known(&canary.counted));
         found
+    }
+
+    /// Opens the tally of the step that a configuration is about to begin or to go on with.
+    pub(super) async fn begin_tally(
+        &self,
+        service: &Arc<Service>,
+        configuration: &ServiceConfiguration,
+    ) {
+        let Some(canary) = &configuration.canary else {
+            return;
+        };
+        let path = self.disk.tally_path(&service.name);
+        let (revision, step) = (canary.revision.clone(), canary.step);
+        let opened = tokio::task::spawn_blocking(move || Tally::open(&path, &revision, step)).await;
+        let opened = opened.map_err(io::Error::other).flatten();
+        self.note_may_fail(&service.name, opened.as_ref().err());
+        service.lock().tally = opened.ok().map(Arc::new);
+    }
+
+    /// Notes an error of the canary: the thread that saw it calls this, before anything follows from the error.
+    pub(super) fn note_error(&self, service: &Service) {
+        let tally = service.lock().tally.clone();
+        if let Some(Err(error)) = tally.map(|tally| tally.note()) {
+            self.note_may_fail(&service.name, Some(&error));
+        }
+    }
+
+    fn noted(&self, service: &str, canary: &CanaryConfiguration) -> u64 {
+        let path = self.disk.tally_path(service);
+        let noted = Tally::read(&path, &canary.revision, canary.step);
+        self.note_may_fail(service, noted.as_ref().err());
+        noted.ok().flatten().unwrap_or(0)
+    }
+
+    fn note_may_fail(&self, service: &str, error: Option<&io::Error>) {
+        let words =
+            |error| format!("an error of {service}'s canary may not survive a crash: {error}");
+        self.degrade(&format!("tally {service}"), error.map(words));
     }
 
     /// The statistics under a configuration that is about to be accepted.

@@ -1,7 +1,8 @@
 //! A trip: the traffic is moved in memory by the thread that saw the deciding error; everything else follows.
 //!
 //! What `kill -9` does: before the table is swapped, the wire had closed already; after the swap and before the write, the
-//! node starts again with the canary at 0 % and, from the counters, finds the limit reached: the trip is told then.
+//! node starts again with the canary at 0 % and, from the tally of its errors, finds the limit reached: the trip is told
+//! then.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +20,13 @@ impl Services {
     /// Takes a verdict from a thread of the proxy.
     pub(crate) fn on_verdict(&self, verdict: &Verdict<'_>) {
         match verdict {
-            Verdict::CanaryError { service } => self.mark_dirty(service, Dirty::Counters),
+            Verdict::CanaryError { service } => {
+                if let Some(service) = self.find(service) {
+                    self.note_error(&service);
+                }
+                self.mark_dirty(service, Dirty::Counters);
+            }
+            Verdict::CanaryCounted { service } => self.mark_dirty(service, Dirty::Counters),
             Verdict::Tripped {
                 service,
                 revision,

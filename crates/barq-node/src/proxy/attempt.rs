@@ -94,7 +94,9 @@ impl Attempt {
         }
         let decided = Instant::now();
         let service = self.route.service.as_str();
-        if let Some(trip) = self.revision.wire.record_error() {
+        let trip = self.revision.wire.record_error();
+        (self.worker.on_verdict)(Verdict::CanaryError { service });
+        if let Some(trip) = trip {
             let revision = &self.revision;
             (self.worker.on_verdict)(Verdict::Tripped {
                 service,
@@ -103,7 +105,6 @@ impl Attempt {
                 decided,
             });
         }
-        (self.worker.on_verdict)(Verdict::CanaryError { service });
     }
 
     /// Counts it, the first time only.
@@ -129,9 +130,8 @@ impl Attempt {
         if let (Some(role), Some(trial)) = (self.role, &self.route.trial) {
             trial.step.record(self.worker.thread, role, &completed);
             if completed.outcome.is_error() && self.is_canary() {
-                // Told a second time: what the tripwire heard at once is now in the step's counters, too.
                 let service = self.route.service.as_str();
-                (self.worker.on_verdict)(Verdict::CanaryError { service });
+                (self.worker.on_verdict)(Verdict::CanaryCounted { service });
             }
         }
     }

@@ -48,7 +48,8 @@ impl Deaths {
             while !stopped.load(Ordering::Relaxed) {
                 let now = Instant::now();
                 let fired = fired_in(&place);
-                deaths.extend(fired[known..].iter().map(|moment| Death {
+                let new = fired.get(known..).unwrap_or_default();
+                deaths.extend(new.iter().map(|moment| Death {
                     moment: moment.clone(),
                     begun,
                     over: now + DYING_MAX,
@@ -78,11 +79,18 @@ pub(crate) fn only_those_in_flight_broke(
     resume_max: Duration,
 ) -> usize {
     assert!(samples.len() > 100, "there was hardly any load");
-    for death in deaths {
+    for (index, death) in deaths.iter().enumerate() {
         let answered = samples
             .iter()
             .filter(|it| it.at > death.over && it.status == Some(200));
         let resumed = answered.map(|it| it.ended).min().expect("an answer");
+        if deaths
+            .get(index + 1)
+            .is_some_and(|next| next.begun < resumed)
+        {
+            // It came back, and died again before anybody was answered.
+            continue;
+        }
         let away = resumed.duration_since(death.begun);
         println!(
             "{}: served again after {} ms",

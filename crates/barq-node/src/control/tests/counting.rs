@@ -44,6 +44,7 @@ fn fail(services: &Services, times: u64) -> bool {
     let mut tripped = false;
     for _ in 0..times {
         let now = revision.wire.record_error();
+        services.on_verdict(&Verdict::CanaryError { service: SERVICE });
         tripped = now.is_some();
         if let Some(trip) = now {
             services.on_verdict(&Verdict::Tripped {
@@ -53,7 +54,6 @@ fn fail(services: &Services, times: u64) -> bool {
                 decided: Instant::now(),
             });
         }
-        services.on_verdict(&Verdict::CanaryError { service: SERVICE });
     }
     tripped
 }
@@ -121,7 +121,9 @@ async fn what_the_server_knows_is_the_least_that_is_counted() {
     services.accept(step(1, 1, 0)).await.unwrap();
     assert!(!fail(&services, 3));
     drop(services);
-    // Nothing was written, but the server had seen three.
+    // Nothing is left of what was noted, but the server had seen three.
+    let noted = directory.path().join(format!("counters/{SERVICE}.errors"));
+    std::fs::remove_file(noted).unwrap();
     let services = load(directory.path());
     assert_eq!(observe(&services).canary.unwrap().errors, 0);
     services.accept(step(2, 1, 3)).await.unwrap();
@@ -141,4 +143,25 @@ async fn a_plan_with_nothing_left_trips_at_once() {
     let trip = observation.trip.unwrap();
     assert_eq!((trip.errors, trip.generation), (LIMIT, 1));
     assert!(!canary(&services).wire.is_open());
+}
+
+#[tokio::test]
+async fn a_node_killed_before_anything_was_written_has_noted_the_errors() {
+    let directory = tempfile::tempdir().unwrap();
+    for (generation, errors, state) in
+        [(1, 4, CanaryState::Suspended), (2, 1, CanaryState::Tripped)]
+    {
+        let services = load(directory.path());
+        services.accept(step(generation, 1, 0)).await.unwrap();
+        assert_eq!(fail(&services, errors), state == CanaryState::Tripped);
+        drop(services);
+        let services = load(directory.path());
+        assert_eq!(observe(&services).canary.unwrap().state, state);
+    }
+    let services = load(directory.path());
+    assert_eq!(observe(&services).trip.unwrap().errors, LIMIT);
+    let mut next = step(3, 2, 0);
+    (next.last_trip, next.acknowledges) = (1, Some(1));
+    services.accept(next).await.unwrap();
+    assert!(!fail(&services, LIMIT - 1), "another step");
 }
