@@ -200,9 +200,6 @@ pub enum RolloutEvent {
         /// The instances that it needs for all traffic.
         size: u32,
     },
-    /// There is nothing to go back to: no canary, straight to 100 %.
-    WentDirect(DirectReason),
-    /// Before a step: the canary grows to the size of its share.
     /// The revision to go back to answered that it is not fit for it; it is asked again.
     TargetUnfit {
         /// What was not as it should be, one line each.
@@ -210,6 +207,9 @@ pub enum RolloutEvent {
         /// When it may be asked again.
         retry_at: Timestamp,
     },
+    /// There is nothing to go back to: no canary, straight to 100 %.
+    WentDirect(DirectReason),
+    /// Before a step: the canary grows to the size of its share.
     StepPrepared {
         /// From 1.
         step: u32,
@@ -304,10 +304,10 @@ impl RolloutEvent {
             Self::Deployed { .. } => "rollout.deployed",
             Self::SmokePassed { .. } => "rollout.smoke_passed",
             Self::TargetProven { .. } => "rollout.target_proven",
+            Self::TargetUnfit { .. } => "rollout.target_unfit",
             Self::WentDirect(_) => "rollout.went_direct",
             Self::StepPrepared { .. } => "rollout.step_prepared",
             Self::StepEntered(_) => "rollout.step_entered",
-            Self::TargetUnfit { .. } => "rollout.target_unfit",
             Self::Progressed { .. } => "rollout.progressed",
             Self::Interrupted(_) => "rollout.interrupted",
             Self::StepPassed { .. } => "rollout.step_passed",

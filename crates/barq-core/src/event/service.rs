@@ -126,6 +126,11 @@ pub struct Lock {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceEvent {
+    /// It is known by name before anything has entered: somebody locked it.
+    Created {
+        /// The environment's name.
+        environment: String,
+    },
     /// What must be true at the data plane from now on.
     Planned {
         /// Counts the service's plans from 1; the data plane refuses older ones.
@@ -147,11 +152,6 @@ pub enum ServiceEvent {
     GenerationSeen {
         /// The generation in force there.
         generation: u64,
-    },
-    /// It is known by name before anything has entered: somebody locked it.
-    Created {
-        /// The environment's name.
-        environment: String,
     },
     /// The data plane took a revision's traffic away.
     Tripped(Trip),
@@ -175,6 +175,7 @@ impl ServiceEvent {
     /// See `Event::kind`.
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Created { .. } => "service.created",
             Self::Planned { .. } => "service.planned",
             Self::PlanAccepted { .. } => "service.plan_accepted",
             Self::GenerationSeen { .. } => "service.generation_seen",
@@ -186,4 +187,3 @@ impl ServiceEvent {
         }
     }
 }
-            Self::Created { .. } => "service.created",

@@ -65,12 +65,6 @@ pub fn one_line(text: &str) -> String {
     }
 }
 
-/// What went wrong with a canary that no verdict ended.
-fn interrupted(interruption: Interruption) -> &'static str {
-    match interruption {
-        Interruption::LeaseExpired => "the lease ran out",
-        Interruption::NodeRestarted => "the node restarted",
-    }
 /// The probe lines that did not pass, in one line; none where all did.
 pub fn failed(lines: &[ProbeLine]) -> Option<String> {
     let failed: Vec<String> = lines
@@ -81,6 +75,12 @@ pub fn failed(lines: &[ProbeLine]) -> Option<String> {
     (!failed.is_empty()).then(|| failed.join("; "))
 }
 
+/// What went wrong with a canary that no verdict ended.
+fn interrupted(interruption: Interruption) -> &'static str {
+    match interruption {
+        Interruption::LeaseExpired => "the lease ran out",
+        Interruption::NodeRestarted => "the node restarted",
+    }
 }
 
 fn guard(errors: u64) -> String {
