@@ -47,5 +47,17 @@ pub fn token(data: &DataDirectory) -> anyhow::Result<String> {
     getrandom::fill(&mut fresh).context("cannot make a random token")?;
     let fresh: String = fresh.iter().map(|byte| format!("{byte:02x}")).collect();
     let token = data::read_or_create(&data.node_token(), fresh.as_bytes())?;
-    String::from_utf8(token).context("the node's token is damaged")
+    String::from_utf8(token)
+        .ok()
+        .filter(|token| token.len() == fresh.len())
+        .with_context(|| {
+            let path = data.node_token();
+            format!(
+                "{} is damaged: stop server and node, and remove it",
+                path.display()
+            )
+        })
 }
+
+#[cfg(test)]
+mod tests;
