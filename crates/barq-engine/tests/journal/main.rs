@@ -34,6 +34,7 @@ macro_rules! on_both {
 mod appending;
 mod connection;
 mod crash;
+mod damage;
 mod models;
 mod reading;
 mod speed;
