@@ -38,12 +38,7 @@ pub fn decide(
     command: Command,
     context: &Context<'_>,
 ) -> Result<Vec<Recorded>, Rejection> {
-    let mut draft = Draft {
-        state: state.clone(),
-        context: *context,
-        observing: None,
-        events: Vec::new(),
-    };
+    let mut draft = Draft::new(state, context);
     draft.command(command)?;
     draft.advance();
     Ok(draft.events)
@@ -56,6 +51,17 @@ struct Draft<'a> {
     /// The observation that this decision is about: newer than the one in the context.
     observing: Option<(ServiceId, Observation)>,
     events: Vec<Recorded>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(state: &State, context: &Context<'a>) -> Self {
+        Self {
+            state: state.clone(),
+            context: *context,
+            observing: None,
+            events: Vec::new(),
+        }
+    }
 }
 
 impl Draft<'_> {

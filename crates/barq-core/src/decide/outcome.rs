@@ -16,9 +16,9 @@ use crate::service::Service;
 
 /// Attempts of an effect whose lasting failure ends what it is for; the others go on for ever, since giving up would
 /// leave something half done.
-const ATTEMPTS_MAX: u32 = 5;
+pub(super) const ATTEMPTS_MAX: u32 = 5;
 /// Rounds of the final verification that may fail before the traffic is taken back.
-const VERIFY_ROUNDS_MAX: u32 = 5;
+pub(super) const VERIFY_ROUNDS_MAX: u32 = 5;
 /// Between two rounds.
 const VERIFY_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 /// The pause after the first attempt; doubled with each further one.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::walk::{possible, take};
+use super::walk::{Bounds, possible, take};
 use super::world::*;
 
 /// Steps of one walk.
@@ -16,8 +16,10 @@ proptest! {
         let configuration = if staging { whole() } else { small() };
         let mut world = World::new();
         world.must(&lead(), push(1, configuration.clone()));
+        let bounds = Bounds { deliveries_max: 6,
+            again: true, told_at_once: false, configuration };
         for way in ways {
-            let steps = possible(&world, 6, &configuration);
+            let steps = possible(&world, &bounds);
             if let Some(next) = take(&world, way.get(&steps)) {
                 world = next;
             }
@@ -29,8 +31,10 @@ proptest! {
     fn all_ends_when_trouble_does(ways in prop::collection::vec(any::<prop::sample::Index>(), STEPS)) {
         let configuration = small();
         let mut world = World::holding(&configuration);
+        let bounds = Bounds { deliveries_max: 6,
+            again: true, told_at_once: false, configuration };
         for way in ways {
-            let steps = possible(&world, 6, &configuration);
+            let steps = possible(&world, &bounds);
             if let Some(next) = take(&world, way.get(&steps)) {
                 world = next;
             }
