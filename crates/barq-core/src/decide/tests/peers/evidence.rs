@@ -154,3 +154,36 @@ fn time_alone_passes_no_hold() {
     let rollout = world.state.rollout(&rollout(2, PRODUCTION)).unwrap();
     assert_eq!((&rollout.phase, rollout.step), (&Phase::Holding, 1));
 }
+
+/// A canary that answered once and then crashes in a loop: its hold may end, and its next step is refused to it.
+#[test]
+fn a_canary_that_no_longer_runs_goes_no_further() {
+    let mut world = World::holding(&small());
+    let traffic = |world: &World| {
+        let shares = world.service(PRODUCTION).plan.traffic.iter();
+        shares.map(|it| it.percent).collect::<Vec<_>>()
+    };
+    for _ in 0..10 {
+        let mut observation = healthy(world.service(PRODUCTION), 2 * HOLD_MS, 1, 0);
+        let canary = world.state.rollout(&rollout(2, PRODUCTION)).unwrap();
+        let seen = observation.revisions.get_mut(&canary.start.revision);
+        let seen = seen.unwrap();
+        (seen.ready, seen.failed_starts) = (0, 3);
+        world.see(PRODUCTION, observation);
+        assert!([vec![90, 10], vec![100]].contains(&traffic(&world)));
+        if world
+            .state
+            .rollout(&rollout(2, PRODUCTION))
+            .unwrap()
+            .ended()
+        {
+            break;
+        }
+        if let Some((key, effect)) = world.pending().into_iter().next() {
+            world.outcome(key, success(&effect));
+        }
+    }
+    world.until(|state| state.delivery(&delivery(2)).unwrap().ended());
+    let ended = world.state.delivery(&delivery(2)).unwrap();
+    assert_eq!(ended.state_name(), "rolled_back");
+}
