@@ -56,11 +56,11 @@ impl Incident {
                     rollout: rollout.clone(),
                     service: service.clone(),
                     revision: revision.clone(),
-                    cause: cause.clone(),
+                    cause: cause.as_ref().clone(),
                     opened_at: at,
                     follow_ups: follow_ups.clone(),
                     evidence: None,
-                    rolled_back: matches!(cause, IncidentCause::Rollback(_)),
+                    rolled_back: matches!(**cause, IncidentCause::Rollback(_)),
                     resolved: None,
                 });
             }

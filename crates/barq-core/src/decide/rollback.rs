@@ -82,7 +82,7 @@ impl Draft<'_> {
             rollout: rollout.id.clone(),
             service: rollout.start.service.clone(),
             revision: rollout.start.revision.clone(),
-            cause,
+            cause: Box::new(cause),
             follow_ups: incident::follow_ups(self.now()),
         };
         self.by_itself(Event::Incident(IncidentId { app, number }, event));

@@ -96,7 +96,7 @@ pub enum IncidentEvent {
         /// What was bad.
         revision: RevisionName,
         /// Why.
-        cause: IncidentCause,
+        cause: Box<IncidentCause>,
         /// What is to be done.
         follow_ups: Vec<FollowUp>,
     },

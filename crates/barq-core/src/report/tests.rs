@@ -117,7 +117,7 @@ fn opened(rollout: &RolloutId) -> IncidentEvent {
         rollout: rollout.clone(),
         service: start().service,
         revision: start().revision,
-        cause: IncidentCause::Rollback(RollbackCause::Tripped(trip())),
+        cause: Box::new(IncidentCause::Rollback(RollbackCause::Tripped(trip()))),
         follow_ups: follow_ups(at(61_600)),
     }
 }
