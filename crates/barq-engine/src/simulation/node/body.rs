@@ -372,7 +372,7 @@ impl Body {
         if let Some(trip) = self.control.trip(revision, errors, in_flight) {
             let flying = self.flights.iter().filter(|it| it.revision == revision);
             self.ledger.tripped(&trip, flying.count() as u64)?;
-            self.remember(trip, None, now_ms);
+            self.remember(&trip, None, now_ms);
         }
         self.close_what_lost_its_traffic();
         Ok(())
@@ -386,13 +386,13 @@ impl Body {
         let recalled = self.control.recall(&from, &to, errors, in_flight);
         if let Ok(judge::Recalled::Now(trip)) = &recalled {
             let recall = Some(Box::new(order.recall.clone()));
-            self.remember(trip.clone(), recall, now_ms);
+            self.remember(trip, recall, now_ms);
             self.close_what_lost_its_traffic();
         }
         recalled.is_ok()
     }
 
-    fn remember(&mut self, trip: judge::Trip, recall: Option<Box<Recall>>, now_ms: u64) {
+    fn remember(&mut self, trip: &judge::Trip, recall: Option<Box<Recall>>, now_ms: u64) {
         self.unwritten = true;
         if let Ok(revision) = trip.revision.parse() {
             let since = i64::try_from(now_ms).unwrap_or(i64::MAX);
