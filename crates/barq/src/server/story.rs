@@ -84,7 +84,7 @@ fn service(name: &str, event: &ServiceEvent) -> String {
             format!("{name}: plan {generation} is in force, switched in {took}{kept}")
         }
         ServiceEvent::GenerationSeen { generation } => {
-            format!("{name}: the node is ahead, at plan {generation}")
+            format!("{name}: the node is at plan {generation}, which is not the one that it had")
         }
         ServiceEvent::Tripped(Trip {
             recall: Some(recall),

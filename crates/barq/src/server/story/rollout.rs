@@ -30,7 +30,7 @@ fn line(event: &RolloutEvent) -> String {
         RolloutEvent::WentDirect(reason) => direct(reason),
         RolloutEvent::StepPrepared { step, size } => {
             format!(
-                "step {step}: the canary has room for its share: {}",
+                "step {step}: ready for its share of the traffic: {}",
                 count(*size)
             )
         }
