@@ -1,7 +1,7 @@
 //! A tiny shop, delivered by the end-to-end tests: what it does is said by the file `mode` beside it.
 //!
 //! `good`: 200. `bad`: 500 for everything but health. `half`: every second request fails. `unhealthy`: `/health/ready`
-//! says 503. `crash`: ends at once. It counts what it is asked into `$COUNT_FILE`, one line a request (revision, path,
+//! says 503. `turning`: as `bad` once there is a file `$COUNT_FILE.turned`. `crash`: ends at once. It counts what it is asked into `$COUNT_FILE`, one line a request (revision, path,
 //! status, time in microseconds), and its starts into the file of that name with the extension `starts` (revision), so that
 //! a test knows what arrived, and when, from somebody else than barq. Little more than the standard library: it starts in a
 //! millisecond.
@@ -60,6 +60,11 @@ fn append(path: &Path) -> File {
     file.expect("a file to count in")
 }
 
+fn has_turned() -> bool {
+    std::env::var_os("COUNT_FILE")
+        .is_some_and(|path| Path::new(&path).with_extension("turned").exists())
+}
+
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }
@@ -104,7 +109,12 @@ fn answer(shop: &Shop, path: &str, request_id: &str) -> std::io::Result<(u16, St
         path if path.starts_with("/health/") => 200,
         _ => {
             let number = shop.requests.fetch_add(1, Ordering::Relaxed);
-            let fails = shop.mode == "bad" || (shop.mode == "half" && number % 2 == 1);
+            let fails = match shop.mode.as_str() {
+                "bad" => true,
+                "half" => number % 2 == 1,
+                "turning" => has_turned(),
+                _ => false,
+            };
             let status = if fails { 500 } else { 200 };
             if let Some(mut count) = shop.count.as_ref() {
                 // One write of a short line to a file that is only appended to: whole, however many write.

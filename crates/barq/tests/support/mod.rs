@@ -11,6 +11,7 @@ mod apart;
 mod crash;
 mod deaths;
 mod disaster;
+mod disk;
 mod load;
 mod processes;
 mod repository;
@@ -27,6 +28,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 pub(crate) use deaths::{Death, Deaths, moments, only_those_in_flight_broke};
+pub(crate) use disk::on_a_disk_of_its_own;
 pub(crate) use load::{Connections, Load, Sample, failed};
 pub(crate) use repository::{Repository, Settings};
 
@@ -52,7 +54,10 @@ pub(crate) struct Barq {
 impl Barq {
     /// Started and ready, on an empty data directory.
     pub(crate) async fn start() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::start_in(tempfile::tempdir().expect("a temporary directory")).await
+    }
+
+    async fn start_in(directory: tempfile::TempDir) -> Self {
         std::fs::create_dir(directory.path().join("counts")).expect("a directory");
         let (up, listening) = up(directory.path(), "127.0.0.1:0", "127.0.0.1:0");
         let address = |name: &str| listening[name].as_str().expect("a URL").to_owned();
@@ -298,6 +303,7 @@ impl Drop for Barq {
             end(&mut server);
         }
         end(&mut self.up);
+        disk::unmount(&self.data());
     }
 }
 

@@ -127,6 +127,14 @@ steps = [{steps}]
         }
     }
 
+    /// Commits a mode and pushes it to `main`, whatever comes of that; gives what git printed.
+    pub(crate) fn try_push(&self, mode: &str) -> String {
+        self.commit(mode);
+        let output = self.run_git(&["push", "barq", "HEAD:refs/heads/main"]);
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     fn commit(&self, mode: &str) {
         std::fs::write(self.path.join("mode"), mode).expect("written");
         self.git(&["add", "--all"]);
