@@ -116,7 +116,7 @@ fn a_refusal_for_a_trip_that_was_heard_is_no_hot_loop() {
 }
 
 #[test]
-fn errors_counted_are_taken_off_the_limit_of_every_further_plan() {
+fn errors_counted_are_named_in_every_further_plan() {
     let mut world = World::holding(&small());
     let observation = healthy(world.service(PRODUCTION), 1, 1, 1);
     world.see(PRODUCTION, observation);
@@ -124,7 +124,7 @@ fn errors_counted_are_taken_off_the_limit_of_every_further_plan() {
     let lost = Observation::default();
     world.see(PRODUCTION, lost);
     let canary = world.service(PRODUCTION).plan.canary.clone().unwrap();
-    assert_eq!(canary.max_errors, Some(1));
+    assert_eq!((canary.max_errors, canary.counted.errors), (Some(2), 1));
 }
 
 #[test]
