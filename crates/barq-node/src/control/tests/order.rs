@@ -1,4 +1,5 @@
-//! Old machines died before the proxy learned of the new: here the table changes first.
+//! Old machines died before the proxy learned of the new, or a restart lost other apps: here the table changes first, and
+//! comes back whole.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -25,7 +26,7 @@ impl Fleet for Watching {
             .iter()
             .map(|it| (it.name.clone(), it.instances.min));
         let services = self.services.get().and_then(Weak::upgrade);
-        let receivers = services.map_or_else(Vec::new, |it| receivers(&it));
+        let receivers = services.map_or_else(Vec::new, |it| receivers(&it, SERVICE));
         self.orders
             .lock()
             .unwrap()
@@ -43,9 +44,9 @@ impl Fleet for Watching {
 }
 
 /// Whoever has a share in the route that was published last.
-fn receivers(services: &Services) -> Vec<String> {
+fn receivers(services: &Services, service: &str) -> Vec<String> {
     let routes = services.routes.lock().unwrap();
-    let choices = routes.get(SERVICE).map_or(&[][..], |route| &route.choices);
+    let choices = routes.get(service).map_or(&[][..], |route| &route.choices);
     let served = choices.iter().filter(|it| it.percent > 0);
     served.map(|it| it.revision.name.clone()).collect()
 }
@@ -79,4 +80,22 @@ async fn instances_leave_after_their_traffic_has_left() {
         }
     }
     assert_eq!(orders.last().unwrap().1, ["stable"]);
+}
+
+#[tokio::test]
+async fn a_restart_routes_every_service_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let load = || Services::load(directory.path(), 1, Box::new(FakeFleet::default())).unwrap();
+    let names = ["a-production", "a-staging", "b-production"];
+    let services = load();
+    for name in names {
+        let mut configuration = configuration(1);
+        configuration.service = name.to_owned();
+        services.accept(configuration).await.unwrap();
+    }
+    drop(services);
+    let services = load();
+    for name in names {
+        assert_eq!(receivers(&services, name), ["stable"], "{name}");
+    }
 }
