@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ impl EmbeddedPipeline {
             .join(format!("{}.git", source.delivery.app))
     }
 
-    async fn tell_when_running(&self, key: &str, started: Started) {
+    async fn tell_when_running(&self, key: &str, started: &Started) {
         loop {
             match self.runner.state(key) {
                 Ok(Some(RunState::Running | RunState::Finished(_))) => {
@@ -155,10 +156,15 @@ impl Pipeline for EmbeddedPipeline {
             cache: check.cache,
             environment: BTreeMap::new(),
         };
-        let (result, ()) = tokio::join!(
-            self.runner.run(request),
-            self.tell_when_running(&text, started)
-        );
+        let mut run = pin!(self.runner.run(request));
+        let result = tokio::select! {
+            () = self.tell_when_running(&text, &started) => run.await,
+            // Sooner than it was seen to run; or it left no trace to see, on a full disk.
+            result = &mut run => {
+                started.tell().await;
+                result
+            }
+        };
         let result = result.map_err(|error| failed("run a check", &error))?;
         Ok(Outcome::CheckFinished {
             outcome: check_outcome(result.outcome),
