@@ -2,9 +2,9 @@
 //! was written.
 //!
 //! The tripwire and the statistics belong to a step, not to a generation: the server may plan a running step anew at any
-//! time, and no error that was counted until then is lost to the limit. What it knew when it planned (`counted`) is where
-//! the count begins at the least: after a restart that is all there is of what was not written. It must not know how a
-//! request is counted.
+//! time, and no error that was counted until then is lost to the limit. After a restart the count begins with the greatest
+//! of what was noted (`tally`), what was written (`counters`) and what the server knew when it planned (`counted`). It must
+//! not know how a request is counted.
 
 use std::io;
 use std::sync::Arc;
@@ -59,7 +59,10 @@ impl Services {
         let opened = tokio::task::spawn_blocking(move || Tally::open(&path, &revision, step)).await;
         let opened = opened.map_err(io::Error::other).flatten();
         self.note_may_fail(&service.name, opened.as_ref().err());
-        service.lock().tally = opened.ok().map(Arc::new);
+        // A disk that takes no tally takes no configuration either: then the present step goes on with its own.
+        if let Ok(tally) = opened {
+            service.lock().tally = Some(Arc::new(tally));
+        }
     }
 
     /// Notes an error of the canary: the thread that saw it calls this, before anything follows from the error.

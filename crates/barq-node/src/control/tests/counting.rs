@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{FakeFleet, SERVICE, share, trial};
-use crate::api::{CanaryCounts, CanaryState, ServiceConfiguration, ServiceObservation};
+use crate::api::{CanaryCounts, CanaryState, Refusal, ServiceConfiguration, ServiceObservation};
 use crate::control::Services;
 use crate::proxy::{Revision, Verdict};
 
@@ -130,6 +130,37 @@ async fn what_the_server_knows_is_the_least_that_is_counted() {
     assert_eq!(observe(&services).canary.unwrap().errors, 0);
     assert!(!fail(&services, 1));
     assert!(fail(&services, 1));
+}
+
+#[tokio::test]
+async fn a_step_that_a_full_disk_refuses_leaves_the_present_one_its_tally() {
+    let directory = tempfile::tempdir().unwrap();
+    let services = load(directory.path());
+    services.accept(step(1, 1, 0)).await.unwrap();
+    assert!(!fail(&services, 2));
+    let obstacles = [
+        format!("counters/{SERVICE}.new-errors"),
+        format!("configuration/{SERVICE}.new"),
+    ];
+    for obstacle in &obstacles {
+        std::fs::create_dir(directory.path().join(obstacle)).unwrap();
+    }
+    let mut next = step(2, 2, 0);
+    next.traffic = vec![share("stable", 50), share("canary", 50)];
+    let refused = services.accept(next).await;
+    assert!(
+        matches!(refused, Err(Refusal::NotKept { .. })),
+        "{refused:?}"
+    );
+    assert!(!fail(&services, 2));
+    drop(services);
+
+    for obstacle in &obstacles {
+        std::fs::remove_dir(directory.path().join(obstacle)).unwrap();
+    }
+    let services = load(directory.path());
+    services.accept(step(3, 1, 0)).await.unwrap();
+    assert!(fail(&services, 1), "the fifth of the step");
 }
 
 #[tokio::test]
