@@ -149,6 +149,40 @@ fn a_push_on_a_full_disk_says_so_and_is_made_again() {
     });
 }
 
+#[test]
+fn a_check_that_ends_on_a_full_disk_counts_when_there_is_room() {
+    on_a_disk_of_its_own(
+        "a_check_that_ends_on_a_full_disk_counts_when_there_is_room",
+        async {
+            let barq = Barq::start_on_a_disk().await;
+            let shop = barq.repository("shop");
+            shop.configure(&Settings {
+                check: "echo begun; sleep 2; seq 10000".to_owned(),
+                ..Settings::default()
+            });
+            let id = shop.push("good");
+            eventually("the check writes", async || {
+                let path = format!("/api/v1/deliveries/{id}/checks/unit/output");
+                let url = format!("{}{path}", barq.server);
+                let request = barq.http().get(url).bearer_auth(barq.token());
+                let text = request.send().await.ok()?.text().await.ok()?;
+                text.contains("begun").then_some(())
+            })
+            .await;
+            barq.fill_the_disk().await;
+            eventually("its end can't be recorded", async || {
+                let (_, text) = barq.ready_text().await?;
+                text.contains("could not commit").then_some(())
+            })
+            .await;
+            barq.make_room();
+            let delivery = barq.delivery_in(&id, &["awaiting_approval"]).await;
+            assert_eq!(delivery["checks"][0]["state"], "passed", "{delivery:#}");
+            barq.end();
+        },
+    );
+}
+
 const STABLE: &str = "shop-production-00001";
 const CANARY: &str = "shop-production-00002";
 
