@@ -55,6 +55,10 @@ impl Draft<'_> {
         if let Some(trip) = &observation.trip {
             self.hear_trip(&service, trip);
         }
+        // What was heard may have begun a rollback, which the guard then must not begin once more.
+        let Some(service) = self.state.services.get(&id).cloned() else {
+            return;
+        };
         self.miss_the_plan(&service, observation.generation);
         let Some(guard) = service.guard.as_ref().filter(|guard| !guard.exceeded) else {
             return;

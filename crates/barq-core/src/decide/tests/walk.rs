@@ -4,11 +4,11 @@
 //! | world | what it has | states |
 //! | --- | --- | --- |
 //! | `first_delivery` | checks that need each other, build, gate, the first release straight to 100 % | 69 |
-//! | `canary` | a canary of 50 % and 100 % beside stable, with the guard of the rollout before: proof, limit, trip, lease, restarts, verification, and the way back | 3,670 |
+//! | `canary` | a canary of 50 % and 100 % beside stable, with the guard of the rollout before: proof, limit, trip, recall, lease, restarts, verification, and the way back | 3,684 |
 //! | `at_rest` | three releases that have succeeded, guard and warm revision: rollbacks to each, late trips | 184 |
-//! | `queue` | a rollout, and another delivery that is pushed at any time and waits for it or takes its place | 3,107 |
-//! | `again` | at rest, and any of what was delivered before tried again, forced or not, past the quarantine | 3,136 |
-//! | `hand_over` | two environments: one delivery goes from staging to production, is taken back in either | 1,812 |
+//! | `queue` | a rollout, and another delivery that is pushed at any time and waits for it or takes its place | 3,193 |
+//! | `again` | at rest, and any of what was delivered before tried again, forced or not, past the quarantine | 3,168 |
+//! | `hand_over` | two environments: one delivery goes from staging to production, is taken back in either | 1,920 |
 //!
 //! Instances are one, an image needs no checks but in the first world, and there is no canary where two deliveries meet, so
 //! that each world is small; between them all that a rollout can meet is there. States are walked by their representatives

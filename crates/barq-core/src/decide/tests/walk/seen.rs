@@ -4,7 +4,7 @@
 use super::super::world::*;
 use super::LIMIT;
 use super::steps::Sight;
-use crate::event::{Counts, Trip};
+use crate::event::{Counts, Recall, Trip};
 use crate::identity::RevisionName;
 use crate::observation::{CanaryState, Observation};
 use crate::rollout::Phase;
@@ -160,19 +160,46 @@ fn tripped(world: &World, service: &Service, trip: Trip) -> Observation {
     seen
 }
 
-/// As its JSON has it, so that what else a trip may tell is left out.
 pub(super) fn trip(service: &Service, number: u64, revision: &RevisionName) -> Trip {
-    let trip = serde_json::json!({
-        "number": number,
-        "revision": revision,
-        "generation": service.accepted,
-        "step": 1,
-        "errors": LIMIT,
-        "at": jiff::Timestamp::UNIX_EPOCH,
-        "shifted_us": 1,
-        "in_flight": 0,
-    });
-    serde_json::from_value(trip).unwrap()
+    Trip {
+        number,
+        revision: revision.clone(),
+        generation: service.accepted,
+        step: 1,
+        errors: LIMIT.into(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+        shifted_us: 1,
+        in_flight: 0,
+        recall: None,
+    }
+}
+
+/// Somebody's word in place of a verdict: from a canary to its stable; where nothing is on trial, from what serves to where
+/// a rollback would go.
+fn recalls(world: &World, service: &Service, trips: &[Trip]) -> Vec<Trip> {
+    let running = world.state.running(service);
+    let at_rest = (service.stable.as_ref())
+        .filter(|_| running.is_none() && service.plan.canary.is_none())
+        .map(|name| trip(service, service.last_trip + 1, name));
+    let to = |revision: &RevisionName| {
+        let canary = running.filter(|it| it.start.revision == *revision);
+        let before = || Some(service.rollback_target()?.name.clone());
+        canary.map_or_else(before, |it| it.start.stable.clone())
+    };
+    let recalled = |trip: &Trip| {
+        let recall = Recall {
+            by: lead(),
+            to: to(&trip.revision)?,
+            message: None,
+            request: None,
+        };
+        let recall = Some(Box::new(recall));
+        Some(Trip {
+            recall,
+            ..trip.clone()
+        })
+    };
+    trips.iter().chain(&at_rest).filter_map(recalled).collect()
 }
 
 /// A trip that was not heard of yet: of the canary of the plan in force. Which that is nobody knows while the last plan is
@@ -194,8 +221,10 @@ pub(super) fn unheard_trips(world: &World, service: &Service) -> Vec<Trip> {
         names.extend(proved.filter(|_| untouched));
     }
     let number = service.last_trip + 1;
-    names
-        .into_iter()
-        .map(|name| trip(service, number, &name))
-        .collect()
+    let mut trips: Vec<Trip> = names
+        .iter()
+        .map(|name| trip(service, number, name))
+        .collect();
+    trips.extend(recalls(world, service, &trips));
+    trips
 }
