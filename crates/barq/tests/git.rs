@@ -388,8 +388,8 @@ async fn a_lock_that_a_killed_git_has_left_stops_no_push() {
     commit(&work, "second", "other", b"x").await;
     let refused = git(&work, &["push", &url, "main"]).await;
     assert!(!refused.status.success(), "it may be another push's");
-    let old = std::time::SystemTime::now() - Duration::from_secs(3_600);
-    file.set_modified(old).expect("dated");
+    let old = jiff::Timestamp::now() - Duration::from_secs(3_600);
+    file.set_modified(old.into()).expect("dated");
     let printed = good(&work, &["push", &url, "main"]).await;
     assert!(printed.contains("remote: delivery"), "{printed}");
     assert!(!lock.exists());

@@ -15,6 +15,7 @@ use super::disk::Stored;
 mod accepting;
 mod counting;
 mod keeping;
+mod order;
 mod recalling;
 
 pub(crate) const SERVICE: &str = "shop-production";

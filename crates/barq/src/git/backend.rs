@@ -8,13 +8,14 @@ mod pump;
 
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use jiff::Timestamp;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
@@ -256,7 +257,7 @@ impl Backend {
 async fn free(repository: &Repository) {
     let path = repository.path().to_owned();
     let removing =
-        tokio::task::spawn_blocking(move || locks::remove_orphans(&path, SystemTime::now()));
+        tokio::task::spawn_blocking(move || locks::remove_orphans(&path, Timestamp::now()));
     match removing.await.map_err(std::io::Error::other).flatten() {
         Ok(removed) if removed.is_empty() => {}
         Ok(removed) => tracing::warn!(?removed, "a killed git had left its locks"),

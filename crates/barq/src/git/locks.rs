@@ -10,10 +10,11 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
 
 /// No git holds a lock on refs for so long: it checks and receives the objects before it takes one.
-const ORPHAN_AGE_MIN: Duration = Duration::from_secs(60);
+const ORPHAN_AGE_MIN: SignedDuration = SignedDuration::from_secs(60);
 /// Directories below `refs` that are looked into; a branch's name has hardly ever more than a few parts.
 const DIRECTORIES_MAX: usize = 10_000;
 /// Files beside the refs that a push may lock.
@@ -24,7 +25,7 @@ const EXTENSION: &str = "lock";
 ///
 /// # Errors
 /// When the repository cannot be read, or a lock cannot be removed.
-pub(super) fn remove_orphans(repository: &Path, now: SystemTime) -> io::Result<Vec<PathBuf>> {
+pub(super) fn remove_orphans(repository: &Path, now: Timestamp) -> io::Result<Vec<PathBuf>> {
     let mut removed = Vec::new();
     for name in BESIDE_REFS {
         let lock = repository.join(name).with_added_extension(EXTENSION);
@@ -51,12 +52,13 @@ pub(super) fn remove_orphans(repository: &Path, now: SystemTime) -> io::Result<V
     Ok(removed)
 }
 
-fn remove_orphan(lock: PathBuf, now: SystemTime, removed: &mut Vec<PathBuf>) -> io::Result<()> {
+fn remove_orphan(lock: PathBuf, now: Timestamp, removed: &mut Vec<PathBuf>) -> io::Result<()> {
     let Some(metadata) = unless_gone(fs::symlink_metadata(&lock))? else {
         return Ok(());
     };
-    // One from the future is as old as nothing: the clock went back.
-    let age = now.duration_since(metadata.modified()?).unwrap_or_default();
+    let since = Timestamp::try_from(metadata.modified()?).map_err(io::Error::other)?;
+    // One from the future has a negative age: the clock went back.
+    let age = now.duration_since(since);
     if age >= ORPHAN_AGE_MIN && unless_gone(fs::remove_file(&lock))?.is_some() {
         removed.push(lock);
     }

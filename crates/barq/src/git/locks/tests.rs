@@ -1,14 +1,15 @@
 //! Old locks go, young ones and all else stay.
 
 use std::fs::{self, File};
-use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
 
 use super::{ORPHAN_AGE_MIN, remove_orphans};
 
 #[test]
 fn only_locks_that_nobody_can_hold_are_removed() {
     let old = ORPHAN_AGE_MIN;
-    let young = ORPHAN_AGE_MIN - Duration::from_secs(1);
+    let young = ORPHAN_AGE_MIN - SignedDuration::from_secs(1);
     let files = [
         ("refs/heads/main.lock", old, false),
         ("refs/heads/main", old, true),
@@ -21,12 +22,12 @@ fn only_locks_that_nobody_can_hold_are_removed() {
         ("objects/info/other.lock", old, true),
     ];
     let directory = tempfile::tempdir().unwrap();
-    let now = SystemTime::now();
+    let now = Timestamp::now();
     for (name, age, _) in files {
         let path = directory.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let file = File::create(path).unwrap();
-        file.set_modified(now - age).unwrap();
+        file.set_modified((now - age).into()).unwrap();
     }
     let removed = remove_orphans(directory.path(), now).unwrap();
     for (name, _, stays) in files {
@@ -44,7 +45,7 @@ fn only_locks_that_nobody_can_hold_are_removed() {
 fn a_repository_without_refs_has_no_locks() {
     let directory = tempfile::tempdir().unwrap();
     assert!(
-        remove_orphans(directory.path(), SystemTime::now())
+        remove_orphans(directory.path(), Timestamp::now())
             .unwrap()
             .is_empty()
     );

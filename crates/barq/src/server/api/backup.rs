@@ -97,7 +97,7 @@ impl Server {
                 self.copy_from_postgres(&copy).await.map_err(|error| {
                     let error = io::Error::other(format!("{error:#}"));
                     Problem::internal("the journal can't be copied", &error)
-                })?
+                })?;
             }
             Err(error) => return Err(Problem::internal("the journal can't be copied", &error)),
         }
