@@ -87,13 +87,15 @@ async fn tell(output: Output, stage: &Stage, arguments: &DemoArguments) -> Resul
 
     chapter(
         output,
-        "The first release: nothing serves yet, so there is no canary",
+        "A first release to begin with: no checks yet, and nothing serves yet, so there is no canary",
     );
     let first = deliver(&story, &repository, "Fleet management, first release").await?;
     if first.state != "succeeded" {
         return unexpected(output, &first, "succeeded");
     }
     let traffic = Traffic::start(stage.ingress(), &repository.traffic()?).await?;
+    repository.add_checks()?;
+    repository.commit("Check every commit")?;
     let mut as_it_should = true;
     if matches!(arguments.scenario, Scenario::Good | Scenario::Both) {
         chapter(output, "A good commit: vehicles get a class");

@@ -57,6 +57,8 @@ pub(super) struct Repository {
     directory: PathBuf,
     material: PathBuf,
     authorization: String,
+    /// `barq.toml` with all its checks.
+    configuration: String,
 }
 
 impl Repository {
@@ -67,12 +69,14 @@ impl Repository {
         })?;
         let credentials =
             base64::engine::general_purpose::STANDARD.encode(format!("demo:{}", stage.token()?));
+        let configuration = shortened(&directory.join("barq.toml"))?;
         let repository = Self {
             directory,
             material: stage.example().join("demo"),
             authorization: format!("Authorization: Basic {credentials}"),
+            configuration,
         };
-        repository.shorten()?;
+        repository.configure(&without_checks(&repository.configuration))?;
         repository.git(&["init", "--quiet", "--initial-branch=main"])?;
         let remote = format!("{}/git/{APP}.git", stage.url());
         repository.git(&["remote", "add", "barq", &remote])?;
@@ -88,25 +92,15 @@ impl Repository {
         serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))
     }
 
-    /// Shortens the probes, the holds and the build, and nothing else.
-    fn shorten(&self) -> Result<(), Failure> {
-        let path = self.directory.join("barq.toml");
-        let failed = |why: String| Failure::failed("barq.toml could not be shortened").because(why);
-        let text = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
-        let text = replace_table(&text, "[health]", HEALTH)
-            .and_then(|text| {
-                let production = "[environments.production]\n";
-                text.contains(production)
-                    .then(|| text.replace(production, PRODUCTION))
-            })
-            .and_then(|text| {
-                text.contains(BUILD)
-                    .then(|| text.replace(BUILD, QUICK_BUILD))
-            })
-            .ok_or_else(|| {
-                failed("it lacks [health], [environments.production] or the build".to_owned())
-            })?;
-        std::fs::write(&path, text).map_err(|error| failed(error.to_string()))
+    /// From now on every commit is checked.
+    pub(super) fn add_checks(&self) -> Result<(), Failure> {
+        self.configure(&self.configuration)
+    }
+
+    fn configure(&self, text: &str) -> Result<(), Failure> {
+        std::fs::write(self.directory.join("barq.toml"), text).map_err(|error| {
+            Failure::failed("barq.toml could not be written").because(error.to_string())
+        })
     }
 
     /// Changes the working copy by one of the demo's patches.
@@ -167,6 +161,28 @@ impl Repository {
             .env("GIT_COMMITTER_EMAIL", "demo@localhost");
         command
     }
+}
+
+/// The example's `barq.toml` with shorter probes, holds and build, and nothing else changed.
+fn shortened(path: &Path) -> Result<String, Failure> {
+    let failed = |why: String| Failure::failed("barq.toml could not be shortened").because(why);
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let production = "[environments.production]\n";
+    replace_table(&text, "[health]", HEALTH)
+        .filter(|text| text.contains(production) && text.contains(BUILD))
+        .map(|text| text.replace(production, PRODUCTION))
+        .map(|text| text.replace(BUILD, QUICK_BUILD))
+        .ok_or_else(|| {
+            failed("it lacks [health], [environments.production] or the build".to_owned())
+        })
+}
+
+fn without_checks(text: &str) -> String {
+    let mut text = text.to_owned();
+    while let Some(less) = replace_table(&text, "[[check]]", "") {
+        text = less;
+    }
+    text
 }
 
 /// The text with one table replaced, up to the next one; none where there is no such table.

@@ -11,8 +11,9 @@ use super::SERVICE;
 use super::repository::{Request, Script};
 use crate::output::Failure;
 
-/// Requests each second.
-const RATE: u32 = 120;
+/// Requests each second: enough for a tenth of them to decide within seconds, and no more, since the checks need the
+/// processors, too.
+const RATE: u32 = 60;
 /// Requests that may wait for an answer at once; more would be a failure of their own.
 const WAITING_MAX: usize = 512;
 /// How long a user waits.
