@@ -368,8 +368,19 @@ async fn backup_is_whole(barq: &Barq) {
         entry.read_to_end(&mut content).expect("whole");
         names.push(name);
     }
-    assert_eq!(names[..3], ["barq-backup.json", "server.key", "journal.db"]);
-    for begin in ["git/shop.git/HEAD", "git/shop.git/objects/", "blobs/"] {
+    let first = [
+        "barq-backup.json",
+        "server.key",
+        "admin.token",
+        "journal.db",
+    ];
+    assert_eq!(names[..4], first);
+    for begin in [
+        "git/shop.git/HEAD",
+        "git/shop.git/objects/",
+        "blobs/",
+        "revisions/",
+    ] {
         assert!(
             names.iter().any(|name| name.starts_with(begin)),
             "{names:#?}"
