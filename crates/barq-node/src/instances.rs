@@ -62,6 +62,10 @@ use revision::{Configured, Revision, Wanted};
 /// Health paths asked at a time by [`Instances::probe`].
 const PROBES_AT_A_TIME_MAX: usize = 16;
 
+/// How long [`Instances::probe`] may take in all: less than the caller waits (30 s), so that instances which only hang are
+/// told as what they are, and not as a node that is silent.
+const PROBES_TAKE_MAX: Duration = Duration::from_secs(20);
+
 /// Beyond drain and grace, what the end of everything may take.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
 
@@ -240,9 +244,11 @@ impl Instances {
             });
         };
         let health = &configured.configuration.health;
+        let deadline = Instant::now() + PROBES_TAKE_MAX;
         let questions = endpoints.iter().flat_map(|endpoint| {
             [&health.liveness, &health.readiness].map(|probe| async move {
-                let timeout = Duration::from_millis(probe.timeout_ms);
+                let left = deadline.saturating_duration_since(Instant::now());
+                let timeout = Duration::from_millis(probe.timeout_ms).min(left);
                 let answer = probe::ask(endpoint.address(), &probe.path, timeout).await;
                 answer.err().map(|failure| {
                     format!("instance {}: {}", endpoint.id(), words::chain(&failure))

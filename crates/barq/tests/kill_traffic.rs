@@ -27,8 +27,7 @@ async fn a_rollback_by_hand_moves_all_traffic_within_100_ms() {
     requests(&load, 100).await;
     let begun_at = Timestamp::now();
     let output = rollback(&barq).await;
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
     requests(&load, 200).await;
     let samples = load.stop().await;
 
