@@ -355,6 +355,23 @@ async fn a_rollback_shows_its_lock_until_it_is_lifted() {
     assert!(open["lock"].is_null());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_stays_in_its_app() {
+    let barq = Barq::start().await;
+    let shop = barq.repository("shop");
+    let id = shop.push("good");
+    barq.delivery_in(&id, &["awaiting_approval"]).await;
+    // Nothing has entered production yet; an app that there is not has none.
+    let cases = [("other", 404), ("shop", 200)];
+    for (app, expected) in cases {
+        let body = json!({"message": "audit", "app": app});
+        let (status, answer) = barq.post("/api/v1/services/production/lock", body).await;
+        assert_eq!(status, expected, "{app}: {answer:#}");
+    }
+    let service = barq.get("/api/v1/services/shop-production").await;
+    assert_eq!(service["lock"]["message"], "audit", "{service:#}");
+}
+
 async fn backup_is_whole(barq: &Barq) {
     let url = format!("{}/api/v1/backup", barq.server);
     let answer = barq.http().post(url).bearer_auth(barq.token()).send().await;

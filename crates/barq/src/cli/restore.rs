@@ -4,8 +4,9 @@
 //! leaves nothing that a server would start from. A directory or a database that holds a journal is never overwritten.
 //! Where `DATABASE_URL` names a PostgreSQL, the journal goes there, which is also how it moves from one to the other.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufReader, Read};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use barq_engine::journal::Journal;
@@ -22,6 +23,8 @@ use crate::server::start::ServerKey;
 const MANIFEST: &str = "barq-backup.json";
 /// The backup's form that this version reads.
 const FORMAT: u32 = 1;
+/// For its owner alone.
+const FILE_MODE: u32 = 0o600;
 /// The longest manifest.
 const MANIFEST_BYTES_MAX: u64 = 64 * 1024;
 /// What a backup may hold, at its top.
@@ -167,6 +170,11 @@ fn unpack(file: &Path, target: &Path) -> Result<String, Failure> {
             make_directory(&target.join(parent))?;
         }
         entry.unpack(target.join(&path)).map_err(failed)?;
+    }
+    // A copy that SQLite made has the mode of any file.
+    let journal = target.join("journal.db");
+    if journal.exists() {
+        std::fs::set_permissions(&journal, Permissions::from_mode(FILE_MODE)).map_err(failed)?;
     }
     sync_tree(target).map_err(failed)?;
     version.ok_or_else(|| no_backup(file, "it is empty"))

@@ -83,7 +83,10 @@ async fn set_lock(
         Err(failure) => return Err(failure),
     };
     let path = ["api", "v1", "services", &name, command];
-    let body = json!({"message": arguments.message});
+    let mut body = json!({"message": arguments.message});
+    if command == "lock" {
+        body["app"] = json!(context.app());
+    }
     let service: Service = client.post(&path, &body).await?;
     context.output.result(&service, || match &service.lock {
         Some(lock) => format!(

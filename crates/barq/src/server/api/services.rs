@@ -73,8 +73,8 @@ pub(super) async fn lock(
     Path(name): Path<String>,
     order: Order,
 ) -> Result<Response, Problem> {
-    let LockRequest { message } = order.body()?;
-    let service = server.lockable(&name)?;
+    let LockRequest { message, app } = order.body()?;
+    let service = server.lockable(&name, app.as_deref())?;
     let command = Command::Lock {
         service: service.clone(),
         message,
@@ -112,16 +112,25 @@ impl Server {
         self.answer(order, work).await
     }
 
-    /// The service of that name, or the one that an app's environment of that name is going to have.
-    fn lockable(&self, name: &str) -> Result<ServiceId, Problem> {
+    /// The service of that name, or the one that the environment of that name has or is going to have: in one app where
+    /// it is named, and in no other.
+    fn lockable(&self, name: &str, app: Option<&str>) -> Result<ServiceId, Problem> {
         let view = self.engine.view();
+        let mut apps: Vec<_> = view.state.apps.iter().collect();
+        if let Some(app) = app {
+            apps.retain(|(id, _)| id.as_str() == app);
+            if apps.is_empty() {
+                return Err(Problem::unknown("app", app));
+            }
+        }
         let named: Option<ServiceId> = name.parse().ok();
         let known = |id: &ServiceId| view.state.service(id).is_some();
         if let Some(id) = named.filter(|id| known(id) || view.state.declared(id).is_some()) {
             return Ok(id);
         }
-        let apps = view.state.apps.values();
-        let services = apps.filter_map(|app| Some(format!("{}-{name}", app.service.as_ref()?)));
+        let services = apps
+            .iter()
+            .filter_map(|(_, app)| Some(format!("{}-{name}", app.service.as_ref()?)));
         let mut of_apps: Vec<ServiceId> = services
             .filter_map(|name| name.parse().ok())
             .filter(|id| view.state.declared(id).is_some())

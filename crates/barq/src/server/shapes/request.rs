@@ -53,6 +53,9 @@ pub(in super::super) struct PromoteRequest {
 pub(in super::super) struct LockRequest {
     /// Shown to all who wait.
     pub(in super::super) message: String,
+    /// Where only an environment is named: whose; without it the only one there is.
+    #[serde(default)]
+    pub(in super::super) app: Option<String>,
 }
 
 /// All traffic to an older revision.
