@@ -153,6 +153,7 @@ pub async fn run(
     )
     .await;
     writer.abort();
+    services.mark_canaries();
     services.write_all().await;
     keeper.abort();
     match how {

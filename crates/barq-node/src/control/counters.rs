@@ -1,4 +1,5 @@
-//! Writes down what changed, off the requests' path: configurations after a trip, counters after a canary's error.
+//! Writes down what changed, off the requests' path: configurations after a trip, counters after a canary's error
+//! and while one is served.
 //!
 //! The counters exist so that a node that restarts does not give a canary its whole limit anew. Errors that come while one
 //! write is under way share the next: a canary that fails a thousand times a second costs no thousand writes.
@@ -36,6 +37,15 @@ impl Services {
             };
         }
         is_all
+    }
+
+    /// The counters of every canary are to be written: they change with each request.
+    pub(crate) fn mark_canaries(&self) {
+        for service in self.all() {
+            if service.lock().canary().is_some() {
+                self.mark_dirty(&service.name, Dirty::Counters);
+            }
+        }
     }
 
     async fn write_counters(&self, name: &str) -> bool {

@@ -13,12 +13,19 @@ use crate::moment;
 
 /// Between two looks at what only time changes.
 const KEEP_PERIOD: Duration = Duration::from_millis(500);
+/// How often a canary's counters are written where nothing else asks for it: what a node that is killed loses of the evidence.
+const COUNTERS_PERIOD: Duration = Duration::from_secs(2);
 
 impl Services {
     /// Keeps for ever. `instances` counts the changes of the instances.
     pub(crate) async fn keep(&self, mut instances: watch::Receiver<u64>) {
+        let mut written_at = self.now();
         loop {
             let now = self.now();
+            if now.saturating_sub(written_at) >= COUNTERS_PERIOD {
+                self.mark_canaries();
+                written_at = now;
+            }
             let deadline = self
                 .all()
                 .iter()
