@@ -2,8 +2,8 @@
 //!
 //! `engine` is the loop; `machine` is the part of it that the simulation drives too; `journal` keeps what happened;
 //! `ports` are what adapters implement; `executor` carries effects out; `history` and `projection` read;
-//! `recall` is for what can't be recorded. It knows no
-//! neighbour: no HTTP, no processes, no git.
+//! `recall` is for what can't be recorded; `words` puts an error into one line. It knows no neighbour: no HTTP, no
+//! processes, no git.
 
 mod codec;
 pub mod engine;
@@ -16,5 +16,7 @@ pub mod ports;
 mod projection;
 pub mod recall;
 pub mod simulation;
+mod words;
 
 pub use codec::{CodecError, decode};
+pub use words::chain;

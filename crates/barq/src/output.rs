@@ -15,6 +15,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+pub use barq_engine::chain;
 use serde::Serialize;
 
 /// How a command ended, as its exit code. These numbers are relied upon.
@@ -103,22 +104,6 @@ impl From<anyhow::Error> for Failure {
             false => failure.because(why.join(": ")),
         }
     }
-}
-
-/// An error and its sources on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        // Some libraries repeat their source in their own words.
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        source = error.source();
-    }
-    text
 }
 
 /// When to use colour.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::run::{EngineError, Loop};
-use super::storage::{Storage, in_full};
+use super::storage::Storage;
 use super::{Engine, REQUESTS_MAX, View};
+use crate::chain;
 use crate::codec::{self, CodecError};
 use crate::journal::{
     Head, Journal, JournalWriter, OwnershipError, ReadModel, RebuildError, ReplayError,
@@ -55,7 +56,7 @@ pub async fn start(
         Err(OwnershipError::Storage(trouble)) => (None, Some(trouble)),
         Err(error @ OwnershipError::HeadDoesNotVerify { .. }) => return Err(error.into()),
     };
-    let storage_error = trouble.as_ref().map(|it| in_full(it));
+    let storage_error = trouble.as_ref().map(|it| chain(it));
     let (machine, head) = replay(&journal, writer.as_ref(), trouble).await?;
     let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
     let view = View {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::CommandError;
 use super::run::{EngineError, StepError};
+use crate::chain;
 use crate::journal::{
     AppendError, Batch, BatchId, Head, Journal, JournalWriter, OwnershipError, RebuildError,
     Sequence,
@@ -94,7 +95,7 @@ impl Storage {
                 source,
             }) => {
                 tracing::error!(%source, "it is unknown whether an append landed");
-                self.error = Some(in_full(&source));
+                self.error = Some(chain(&source));
                 self.resolve(&writer, after, batch).await
             }
             Err(
@@ -175,7 +176,7 @@ impl Storage {
 
     /// Says it once: it is tried again and again.
     fn failed(&mut self, error: AppendError) -> StepError {
-        let text = in_full(&error);
+        let text = chain(&error);
         if self.error.is_none() {
             tracing::error!(
                 error = text,
@@ -186,20 +187,4 @@ impl Storage {
         self.error = Some(text);
         StepError::Command(CommandError::NotRecorded(Box::new(error)))
     }
-}
-
-/// An error with its causes in one line.
-pub(super) fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        // Some libraries repeat their source in their own words.
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        source = error.source();
-    }
-    text
 }
