@@ -52,6 +52,15 @@ impl Recalls {
         self.lock().values().cloned().collect()
     }
 
+    /// The order was told again, as another trip. Only if nothing was ordered since.
+    fn told_again(&self, pending: &Pending, trip: u64) {
+        let mut all = self.lock();
+        let kept = all.get_mut(&pending.order.service);
+        if let Some(kept) = kept.filter(|it| it.order == pending.order) {
+            kept.trip = trip;
+        }
+    }
+
     /// Only if nothing was ordered since.
     fn forget(&self, pending: &Pending) {
         let mut all = self.lock();
@@ -172,7 +181,7 @@ impl Server {
         }
         match self.data_plane.recall(&pending.order).await {
             Ok(Recalled::Moved { trip, .. }) => {
-                self.recalls.keep(pending.order.clone(), trip.number);
+                self.recalls.told_again(&pending, trip.number);
             }
             Ok(Recalled::Refused { why }) => {
                 tracing::error!(%service, why, "what was taken back could not be taken back again");
@@ -227,3 +236,6 @@ fn in_words(unrecorded: &str, durable: bool) -> String {
         "{unrecorded}; {kept}. Make room: then it is recorded, with its incident, by itself. Until then nothing is deployed"
     )
 }
+
+#[cfg(test)]
+mod tests;
