@@ -22,7 +22,7 @@ mod tests;
 /// Mode of the data directory and of every directory in it.
 const DIRECTORY_MODE: u32 = 0o700;
 /// Mode of every file that barq writes there.
-const FILE_MODE: u32 = 0o600;
+pub const FILE_MODE: u32 = 0o600;
 /// A lock file holds a process id; more than this is not one of ours.
 const LOCK_FILE_BYTES_MAX: u64 = 32;
 /// How often a held lock is tried again while waiting for it.

@@ -9,9 +9,6 @@ use serde_json::json;
 use super::Context;
 use crate::output::{Exit, Failure};
 
-/// The file holds the server's key, a token and the environments of revisions: for its owner alone.
-const FILE_MODE: u32 = 0o600;
-
 /// `barq backup FILE`: the file appears whole or not at all.
 pub(super) async fn backup(context: &Context, file: &Path) -> Result<Exit, Failure> {
     let client = context.client()?;
@@ -35,7 +32,8 @@ pub(super) async fn backup(context: &Context, file: &Path) -> Result<Exit, Failu
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(FILE_MODE)
+        // It holds the server's key, a token and the environments of revisions.
+        .mode(crate::data::FILE_MODE)
         .open(&temporary)
         .map_err(failed)?;
     let mut bytes = 0_u64;

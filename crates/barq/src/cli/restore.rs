@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Context;
-use crate::data::{DataDirectory, make_directory, sync_directory};
+use crate::data::{DataDirectory, FILE_MODE, make_directory, sync_directory};
 use crate::output::{Exit, Failure};
 use crate::server::journal;
 use crate::server::start::ServerKey;
@@ -23,8 +23,6 @@ use crate::server::start::ServerKey;
 const MANIFEST: &str = "barq-backup.json";
 /// The backup's form that this version reads.
 const FORMAT: u32 = 1;
-/// For its owner alone.
-const FILE_MODE: u32 = 0o600;
 /// The longest manifest.
 const MANIFEST_BYTES_MAX: u64 = 64 * 1024;
 /// What a backup may hold, at its top.

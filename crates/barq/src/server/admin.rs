@@ -12,8 +12,6 @@ use crate::data;
 
 /// The name of the first token.
 const NAME: &str = "admin";
-/// Mode of the file.
-const FILE_MODE: u32 = 0o600;
 
 /// Makes an admin's token where there is none.
 pub(super) async fn ensure(server: &Server) -> anyhow::Result<()> {
@@ -30,7 +28,7 @@ pub(super) async fn ensure(server: &Server) -> anyhow::Result<()> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).context("cannot make a random token")?;
         let token = access::token(&secret);
-        data::write_file(&path, format!("{token}\n").as_bytes(), FILE_MODE)?;
+        data::write_file(&path, format!("{token}\n").as_bytes(), data::FILE_MODE)?;
         token
     };
     let command = Command::CreateToken {

@@ -24,7 +24,7 @@ use super::super::idempotency::Order;
 use super::super::problem::Problem;
 use super::super::shapes::Nothing;
 use super::super::{Server, Shared, journal};
-use crate::data::DataDirectory;
+use crate::data::{DataDirectory, FILE_MODE};
 
 /// The archive's form.
 const FORMAT: u32 = 1;
@@ -126,7 +126,7 @@ fn write(data: &DataDirectory, journal: &Path, parts: Parts) -> io::Result<()> {
     let manifest = manifest.to_string().into_bytes();
     let mut header = tar::Header::new_gnu();
     header.set_size(manifest.len() as u64);
-    header.set_mode(0o600);
+    header.set_mode(FILE_MODE);
     header.set_cksum();
     archive.append_data(&mut header, "barq-backup.json", manifest.as_slice())?;
     archive.append_path_with_name(data.server_key(), "server.key")?;
