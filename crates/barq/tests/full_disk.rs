@@ -3,8 +3,6 @@
 
 mod support;
 
-use std::process::Output;
-
 use serde_json::{Value, json};
 use support::{Barq, Load, Repository, Sample, Settings, eventually, on_a_disk_of_its_own};
 
@@ -241,41 +239,19 @@ async fn answers_on_a_full_disk(barq: &Barq) {
 
 /// What the command line does, and says in JSON.
 async fn rolled_back(barq: &Barq) -> Value {
-    let output = rollback(barq).await;
+    let output = barq.roll_back().await;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{told}");
     let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     document["rollback"].clone()
 }
 
-async fn rollback(barq: &Barq) -> Output {
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_barq"));
-    command
-        .args(["rollback", "production", "--yes", "--json", "--app", "shop"])
-        .args(["--server", &barq.server])
-        .arg("--data")
-        .arg(barq.data())
-        .env_remove("BARQ_TOKEN")
-        .stdin(std::process::Stdio::null())
-        .kill_on_drop(true);
-    command.output().await.expect("it runs")
-}
-
 /// Under load nothing arrives there any more, by the shop's own books.
 async fn no_more_on(barq: &Barq, load: &Load, revision: &str) {
     eventually("the traffic has left it", async || {
         let before = barq.arrivals(revision).len();
-        requests(load, REQUESTS).await;
+        load.goes_on(REQUESTS).await;
         (barq.arrivals(revision).len() == before).then_some(())
-    })
-    .await;
-}
-
-/// Waits until so many more were answered.
-async fn requests(load: &Load, more: usize) {
-    let enough = load.samples().len() + more;
-    eventually("more requests", async || {
-        (load.samples().len() >= enough).then_some(())
     })
     .await;
 }

@@ -32,7 +32,7 @@ async fn a_killed_node_adopts_its_instances_and_serves_within_a_second() {
 
     let id = shop.push("good still");
     barq.approve(&id).await;
-    in_canary(&barq, &id).await;
+    barq.canary_of(&id).await;
     let before = barq.instances();
     deaths.push(kill(&barq, &load).await);
     let delivery = barq.delivery_in(&id, &["succeeded"]).await;
@@ -47,7 +47,7 @@ async fn a_node_killed_around_each_swap_of_its_table_goes_on() {
     let (barq, shop, load) = released("3s").await;
     let id = shop.push("good still");
     barq.approve(&id).await;
-    let canary = in_canary(&barq, &id).await;
+    let canary = barq.canary_of(&id).await;
     let before = barq.instances();
     // The last step moves traffic away from stable: written first. What follows success moves none: swapped first.
     let around_the_swap = [
@@ -120,7 +120,7 @@ async fn a_node_killed_while_a_canary_is_taken_back_leaves_it_without_traffic() 
     let before = barq.instances();
     let id = shop.push("good still");
     barq.approve(&id).await;
-    let canary = in_canary(&barq, &id).await;
+    let canary = barq.canary_of(&id).await;
     let towards_stable = [
         "node-file-beside",
         "node-swapped-first",
@@ -196,19 +196,6 @@ async fn released(hold: &str) -> (Barq, Repository, Load) {
     let load = barq.load_unpooled("shop-production");
     load.goes_on(100).await;
     (barq, shop, load)
-}
-
-/// Waits until the delivery's canary in production was asked something; gives its revision.
-async fn in_canary(barq: &Barq, id: &str) -> String {
-    let rollout = barq
-        .rollout_in(&format!("{id}-production"), &["canary"])
-        .await;
-    let canary = rollout["revision"].as_str().expect("a revision");
-    eventually("a request on the canary", async || {
-        (!barq.arrivals(canary).is_empty()).then_some(())
-    })
-    .await;
-    canary.to_owned()
 }
 
 /// The node dies once at each of these moments of the service in production.

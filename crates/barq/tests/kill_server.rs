@@ -130,14 +130,7 @@ async fn the_lease_brings_the_traffic_back_when_the_server_stays_away() {
     let load = barq.load("shop-production");
     let id = shop.push("good still");
     barq.approve(&id).await;
-    let rollout = barq
-        .rollout_in(&format!("{id}-production"), &["canary"])
-        .await;
-    let canary = rollout["revision"].as_str().expect("a revision");
-    eventually("a request on the canary", async || {
-        (!barq.arrivals(canary).is_empty()).then_some(())
-    })
-    .await;
+    let canary = barq.canary_of(&id).await;
     barq.end_server();
     let ended = Instant::now();
     let ended_at = Timestamp::now();
@@ -146,7 +139,7 @@ async fn the_lease_brings_the_traffic_back_when_the_server_stays_away() {
         (ended.elapsed() > LEASE + Duration::from_secs(2)).then_some(())
     })
     .await;
-    let last = *barq.arrivals(canary).last().expect("a request");
+    let last = *barq.arrivals(&canary).last().expect("a request");
     let moved_ms = last.duration_since(ended_at).as_millis();
     println!("the last request came to the canary {moved_ms} ms after the server's end");
     assert!(

@@ -3,12 +3,11 @@
 
 mod support;
 
-use std::process::Output;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use support::{Barq, Load, Sample, Settings, eventually};
+use support::{Barq, Sample, Settings, failed};
 
 /// From a command, or the error that reaches the limit, until nothing starts there any more.
 const SHIFT_MAX_MS: i128 = 100;
@@ -24,11 +23,11 @@ async fn a_rollback_by_hand_moves_all_traffic_within_100_ms() {
     barq.release(&shop, "good").await;
     let load = barq.load("shop-production");
     barq.release(&shop, "good too").await;
-    requests(&load, 100).await;
+    load.goes_on(100).await;
     let begun_at = Timestamp::now();
-    let output = rollback(&barq).await;
+    let output = barq.roll_back().await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    requests(&load, 200).await;
+    load.goes_on(200).await;
     let samples = load.stop().await;
 
     let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -54,19 +53,6 @@ async fn a_rollback_by_hand_moves_all_traffic_within_100_ms() {
     barq.end();
 }
 
-async fn rollback(barq: &Barq) -> Output {
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_barq"));
-    command
-        .args(["rollback", "production", "--yes", "--json", "--app", "shop"])
-        .args(["--server", &barq.server])
-        .arg("--data")
-        .arg(barq.data())
-        .env_remove("BARQ_TOKEN")
-        .stdin(std::process::Stdio::null())
-        .kill_on_drop(true);
-    command.output().await.expect("it runs")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_trip_no_request_starts_on_the_canary_and_nobody_saw_an_error() {
     let barq = Barq::start().await;
@@ -80,7 +66,7 @@ async fn after_a_trip_no_request_starts_on_the_canary_and_nobody_saw_an_error() 
     let id = shop.push("bad");
     barq.approve(&id).await;
     let delivery = barq.delivery_in(&id, &["rolled_back"]).await;
-    requests(&load, 400).await;
+    load.goes_on(400).await;
     let samples = load.stop().await;
 
     assert_eq!(failed(&samples), Vec::<String>::new());
@@ -115,23 +101,4 @@ async fn after_a_trip_no_request_starts_on_the_canary_and_nobody_saw_an_error() 
 fn around(sample: &Sample, from: Timestamp, until: Timestamp) -> bool {
     let wall = |instant: std::time::Instant| Timestamp::now() - instant.elapsed();
     wall(sample.at) <= until && wall(sample.ended) >= from
-}
-
-/// Waits until so many more were answered.
-async fn requests(load: &Load, more: usize) {
-    let enough = load.samples().len() + more;
-    eventually("more requests", async || {
-        (load.samples().len() >= enough).then_some(())
-    })
-    .await;
-}
-
-/// What clients saw that was no success.
-fn failed(samples: &[Sample]) -> Vec<String> {
-    assert!(samples.len() > 100, "there was hardly any load");
-    samples
-        .iter()
-        .filter(|sample| sample.status != Some(200))
-        .map(|sample| format!("{:?} {}", sample.status, sample.said))
-        .collect()
 }

@@ -40,7 +40,7 @@ async fn a_backup_brings_everything_back() {
         "{after:#}"
     );
     assert!(!before["items"].as_array().expect("events").is_empty());
-    let verified = barq.command(&["audit", "verify"]);
+    let verified = barq.command(&["audit", "verify"]).await;
     assert!(verified.status.success(), "{verified:?}");
     // And what follows goes its way.
     let load = barq.load("shop-production");

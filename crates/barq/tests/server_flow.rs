@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::json;
-use support::{Barq, Sample, eventually};
+use support::{Barq, eventually, failed};
 
 /// The limit of the first step.
 const MAX_ERRORS: usize = 5;
@@ -19,14 +19,10 @@ async fn a_bad_commit_is_taken_back_and_nobody_notices() {
     barq.approve(&id).await;
     let delivery = barq.delivery_in(&id, &["rolled_back"]).await;
     // Requests go on for a while, to see that none reaches the bad revision any more.
-    let after = load.samples().len() + 200;
-    eventually("more requests", async || {
-        (load.samples().len() > after).then_some(())
-    })
-    .await;
+    load.goes_on(201).await;
     let samples = load.stop().await;
 
-    assert_eq!(unanswered(&samples), Vec::<String>::new());
+    assert_eq!(failed(&samples), Vec::<String>::new());
     let rollout = &delivery["rollouts"][1];
     assert_eq!(rollout["state"], "rolled_back");
     assert!(rollout["rollback"]["shifted_ms"].as_f64().expect("a span") < 100.0);
@@ -76,7 +72,7 @@ async fn a_server_killed_in_a_canary_goes_on() {
     barq.kill_server();
     let delivery = barq.delivery_in(&id, &["succeeded"]).await;
     let samples = load.stop().await;
-    assert_eq!(unanswered(&samples), Vec::<String>::new());
+    assert_eq!(failed(&samples), Vec::<String>::new());
     assert_eq!(delivery["rollouts"][1]["traffic"], 100);
 }
 
@@ -102,18 +98,8 @@ async fn a_rollback_by_hand_moves_the_traffic_at_once() {
         "{done:#}"
     );
     let samples = load.stop().await;
-    assert_eq!(unanswered(&samples), Vec::<String>::new());
+    assert_eq!(failed(&samples), Vec::<String>::new());
     let service = barq.get("/api/v1/services/shop-production").await;
     assert_eq!(service["revisions"][0]["rolled_back"], true);
     assert_eq!(service["revisions"][1]["traffic"], 100);
-}
-
-/// What clients saw that was no success.
-fn unanswered(samples: &[Sample]) -> Vec<String> {
-    assert!(samples.len() > 100, "there was hardly any load");
-    samples
-        .iter()
-        .filter(|sample| sample.status != Some(200))
-        .map(|sample| format!("{:?} {}", sample.status, sample.said))
-        .collect()
 }

@@ -1,6 +1,7 @@
 //! The control with fake instances behind it: orders of events, restarts, full and damaged disks.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crate::api::{
@@ -120,6 +121,13 @@ pub(crate) fn share(revision: &str, percent: u8) -> Share {
         revision: revision.to_owned(),
         percent,
     }
+}
+
+/// The service's configuration can't be written until what is there now is removed.
+pub(crate) fn no_more_writing(directory: &Path) -> PathBuf {
+    let obstacle = directory.join(format!("configuration/{SERVICE}.new"));
+    std::fs::create_dir(&obstacle).unwrap();
+    obstacle
 }
 
 pub(super) fn stored(generation: u64) -> Stored {

@@ -19,7 +19,7 @@ mod repository;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -234,6 +234,41 @@ impl Barq {
         self.approve(&id).await;
         self.delivery_in(&id, &["succeeded"]).await;
         id
+    }
+
+    /// The revision of a delivery's canary in production, once it was asked something.
+    pub(crate) async fn canary_of(&self, id: &str) -> String {
+        let rollout = self
+            .rollout_in(&format!("{id}-production"), &["canary"])
+            .await;
+        let canary = rollout["revision"].as_str().expect("a revision");
+        eventually("a request on the canary", async || {
+            (!self.arrivals(canary).is_empty()).then_some(())
+        })
+        .await;
+        canary.to_owned()
+    }
+
+    /// Runs a command of the CLI on this server and its data.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_barq"))
+            .args(arguments)
+            .args(["--server", &self.server])
+            .arg("--data")
+            .arg(self.data())
+            .env_remove("DATABASE_URL")
+            .env_remove("BARQ_TOKEN")
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .expect("it runs")
+    }
+
+    /// Rolls the shop's production back by the CLI.
+    pub(crate) async fn roll_back(&self) -> Output {
+        self.command(&["rollback", "production", "--yes", "--json", "--app", "shop"])
+            .await
     }
 
     /// Requests to a service at a steady rate, whatever the answers.

@@ -66,11 +66,7 @@ fn two_apps_do_not_make_the_same_service() {
 #[test]
 fn what_production_took_back_disturbs_nobody_when_it_comes_again() {
     let mut world = World::holding(&whole());
-    let back = Command::RollBack {
-        service: service(PRODUCTION),
-        to: None,
-        message: None,
-    };
+    let back = roll_back(None);
     world.must(&lead(), back);
     world.until(|state| state.delivery(&delivery(2)).unwrap().ended());
     // A fix waits at the gate while somebody tries the bad commit again.
@@ -128,14 +124,8 @@ fn an_environment_is_locked_before_anything_entered_it() {
     );
     world.must(&lead(), lock(PRODUCTION));
     world.reach_gate(&delivery(1));
-    let (id, message) = (delivery(1), None);
-    world.must(
-        &lead(),
-        Command::Approve {
-            delivery: id.clone(),
-            message,
-        },
-    );
+    let id = delivery(1);
+    world.must(&lead(), approve(1));
     assert!(world.service(PRODUCTION).rollout.is_none());
     let waiting = world.state.delivery(&id).unwrap();
     let waits = crate::explain(&world.state, &world.observed, waiting, world.now).unwrap();
@@ -148,16 +138,7 @@ fn an_environment_is_locked_before_anything_entered_it() {
 #[test]
 fn who_takes_the_place_of_whom_is_said_on_both_sides() {
     let mut world = World::holding(&small());
-    world.must(&lead(), push(3, small()));
-    world.reach_gate(&delivery(3));
-    let (id, message) = (delivery(3), None);
-    world.must(
-        &lead(),
-        Command::Approve {
-            delivery: id,
-            message,
-        },
-    );
+    world.enter(3, small());
     world.must(&lead(), push(4, small()));
     let mut told = Vec::new();
     while !matches!(

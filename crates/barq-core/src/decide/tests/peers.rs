@@ -12,13 +12,6 @@ use crate::effect::{EffectTarget, Outcome};
 use crate::event::{Actor, Event};
 use crate::observation::Observation;
 
-fn approve(number: u64) -> Command {
-    Command::Approve {
-        delivery: delivery(number),
-        message: None,
-    }
-}
-
 fn state_of(world: &World, number: u64) -> &'static str {
     world
         .state
@@ -74,13 +67,7 @@ fn a_verification_without_a_result_is_no_success() {
 fn a_crash_loop_ends_the_deploy() {
     let mut world = World::new();
     world.deliver(1, small());
-    world.must(&lead(), push(2, small()));
-    world.reach_gate(&delivery(2));
-    let approve = Command::Approve {
-        delivery: delivery(2),
-        message: None,
-    };
-    world.must(&lead(), approve);
+    world.enter(2, small());
     let (key, effect) = world.effect(|it| matches!(it, EffectTarget::Configure(..)));
     world.outcome(key, success(&effect));
     let mut observation = healthy(world.service(PRODUCTION), 0, 0, 0);
@@ -95,13 +82,7 @@ fn a_crash_loop_ends_the_deploy() {
 #[test]
 fn a_deploy_has_a_deadline() {
     let mut world = World::new();
-    world.must(&lead(), push(1, small()));
-    world.reach_gate(&delivery(1));
-    let approve = Command::Approve {
-        delivery: delivery(1),
-        message: None,
-    };
-    world.must(&lead(), approve);
+    world.enter(1, small());
     world.now = crate::next_deadline(&world.state, world.now).unwrap();
     world.must(&lead(), Command::Wake);
     assert_eq!(state_of(&world, 1), "failed");
@@ -149,11 +130,7 @@ fn abort_with_nothing_in_progress_changes_nothing() {
 #[test]
 fn a_rollback_in_a_canary_stays() {
     let mut world = World::holding(&small());
-    let back = Command::RollBack {
-        service: service(PRODUCTION),
-        to: None,
-        message: None,
-    };
+    let back = roll_back(None);
     world.must(&lead(), back);
     world.until(|state| state.delivery(&delivery(2)).unwrap().ended());
     let retry = Command::Retry {
@@ -169,13 +146,7 @@ fn a_rollback_in_a_canary_stays() {
 fn a_bad_stable_does_not_block_its_fix() {
     let mut world = World::new();
     world.deliver(1, small());
-    world.must(&lead(), push(2, small()));
-    world.reach_gate(&delivery(2));
-    let approve = Command::Approve {
-        delivery: delivery(2),
-        message: None,
-    };
-    world.must(&lead(), approve);
+    world.enter(2, small());
     for _ in 0..100 {
         let prove = crate::unfinished(&world.state)
             .into_keys()

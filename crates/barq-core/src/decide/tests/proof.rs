@@ -1,7 +1,6 @@
 //! No canary without a proven way back: what counts as an answer of the revision that serves, and what does not.
 
 use super::world::*;
-use crate::command::Command;
 use crate::configuration::PRODUCTION;
 use crate::effect::{EffectTarget, Outcome};
 use crate::event::{Event, Recorded, RolloutEvent};
@@ -12,13 +11,7 @@ use crate::rollout::Phase;
 fn proving() -> World {
     let mut world = World::new();
     world.deliver(1, small());
-    world.must(&lead(), push(2, small()));
-    world.reach_gate(&delivery(2));
-    let approve = Command::Approve {
-        delivery: delivery(2),
-        message: None,
-    };
-    world.must(&lead(), approve);
+    world.enter(2, small());
     world.until(|state| phase(state) == Some(Phase::ProvingTarget));
     world
 }

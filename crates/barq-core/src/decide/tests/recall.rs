@@ -1,19 +1,10 @@
 //! A rollback that could not be recorded when it was given: the data plane has moved the traffic, and tells of it as of a trip.
 
 use super::world::*;
-use crate::command::Command;
 use crate::configuration::{PRODUCTION, Role};
 use crate::event::{
     Event, IncidentEvent, Recall, Recorded, RollbackCause, RolloutEvent, ServiceEvent, Trip,
 };
-use crate::identity::RevisionName;
-
-fn revision(number: u32) -> RevisionName {
-    RevisionName {
-        service: service(PRODUCTION),
-        number,
-    }
-}
 
 /// What the data plane tells after ada's word.
 fn recalled(world: &World, from: u32, to: u32, step: u32) -> Trip {
@@ -117,15 +108,6 @@ fn of_what_serves_while_the_next_one_begins() {
     world.deliver(1, small());
     world.deliver(2, small());
     let trip = recalled(&world, 2, 1, 0);
-    world.must(&lead(), push(3, small()));
-    world.reach_gate(&delivery(3));
-    let message = None;
-    world.must(
-        &lead(),
-        Command::Approve {
-            delivery: delivery(3),
-            message,
-        },
-    );
+    world.enter(3, small());
     check(world, &trip, 1);
 }

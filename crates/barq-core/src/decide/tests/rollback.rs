@@ -3,29 +3,13 @@
 use super::world::*;
 use crate::command::Command;
 use crate::configuration::PRODUCTION;
-use crate::identity::RevisionName;
-
-fn revision(number: u32) -> RevisionName {
-    RevisionName {
-        service: service(PRODUCTION),
-        number,
-    }
-}
-
-fn back(to: Option<RevisionName>) -> Command {
-    Command::RollBack {
-        service: service(PRODUCTION),
-        to,
-        message: None,
-    }
-}
 
 /// Revision 1, then revision 2, then its release once more as revision 3.
 fn twice() -> World {
     let mut world = World::new();
     world.deliver(1, small());
     world.deliver(2, small());
-    let (of, force, message) = (delivery(2), false, None);
+    let (of, force) = (delivery(2), false);
     world.must(
         &lead(),
         Command::Retry {
@@ -34,9 +18,8 @@ fn twice() -> World {
         },
     );
     world.reach_gate(&delivery(3));
-    let (delivery, id) = (delivery(3), delivery(3));
-    world.must(&lead(), Command::Approve { delivery, message });
-    world.until(|state| state.delivery(&id).unwrap().ended());
+    world.must(&lead(), approve(3));
+    world.until(|state| state.delivery(&delivery(3)).unwrap().ended());
     world
 }
 
@@ -44,7 +27,7 @@ fn twice() -> World {
 fn the_same_release_is_passed_over() {
     let mut world = twice();
     assert_eq!(world.service(PRODUCTION).stable, Some(revision(3)));
-    world.must(&lead(), back(None));
+    world.must(&lead(), roll_back(None));
     world.until(|state| {
         state
             .service(&service(PRODUCTION))
@@ -59,7 +42,7 @@ fn the_same_release_is_passed_over() {
 fn going_back_to_the_same_release_is_refused() {
     let world = twice();
     let refused = world
-        .decide(&lead(), back(Some(revision(2))))
+        .decide(&lead(), roll_back(Some(revision(2))))
         .unwrap_err()
         .to_string();
     assert!(

@@ -7,15 +7,7 @@ use crate::command::{Command, Rejection};
 use crate::configuration::{PRODUCTION, Role, STAGING};
 use crate::effect::{Effect, EffectTarget, Outcome, PlanRefusal};
 use crate::event::{CheckOutcome, Trip};
-use crate::identity::RevisionName;
 use crate::observation::{CanaryState, Observation};
-
-fn revision(number: u32) -> RevisionName {
-    RevisionName {
-        service: service(PRODUCTION),
-        number,
-    }
-}
 
 fn trip(world: &World, number: u32) -> Trip {
     let held = world.service(PRODUCTION);
@@ -160,13 +152,7 @@ fn a_node_that_lost_its_plan_gets_another_one() {
 fn without_a_fit_stable_revision_all_traffic_gets_the_size_that_it_needs() {
     let mut world = World::new();
     world.deliver(1, small());
-    world.must(&lead(), push(2, small()));
-    world.reach_gate(&delivery(2));
-    let approve = Command::Approve {
-        delivery: delivery(2),
-        message: None,
-    };
-    world.must(&lead(), approve);
+    world.enter(2, small());
     world.until(|state| {
         let keys = crate::unfinished(state).into_keys();
         keys.map(|key| key.target)
@@ -225,10 +211,7 @@ fn what_staging_took_back_does_not_enter_production() {
         message: "holidays".to_owned(),
     };
     world.must(&lead(), lock);
-    let approve = Command::Approve {
-        delivery: delivery(2),
-        message: None,
-    };
+    let approve = approve(2);
     world.must(&lead(), approve);
     let back = Command::RollBack {
         service: service(STAGING),
@@ -313,11 +296,7 @@ fn roles() {
             service: service(PRODUCTION),
             message: String::new(),
         },
-        Command::RollBack {
-            service: service(PRODUCTION),
-            to: None,
-            message: None,
-        },
+        roll_back(None),
     ];
     for command in steering {
         let refused = world.give(&actor("developer", Role::Developer), command.clone());
@@ -336,10 +315,7 @@ fn roles() {
         (Role::TechLead, true),
         (Role::Admin, true),
     ] {
-        let approve = Command::Approve {
-            delivery: delivery(3),
-            message: None,
-        };
+        let approve = approve(3);
         assert_eq!(
             world.decide(&actor("somebody", role), approve).is_ok(),
             may,

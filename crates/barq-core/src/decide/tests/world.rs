@@ -182,6 +182,30 @@ pub(super) fn push(number: u64, configuration: Configuration) -> Command {
     })
 }
 
+pub(super) fn approve(number: u64) -> Command {
+    Command::Approve {
+        delivery: delivery(number),
+        message: None,
+    }
+}
+
+/// Of production; `to`: the one that was stable before, if none is said.
+pub(super) fn roll_back(to: Option<RevisionName>) -> Command {
+    Command::RollBack {
+        service: service(PRODUCTION),
+        to,
+        message: None,
+    }
+}
+
+/// Of production.
+pub(super) fn revision(number: u32) -> RevisionName {
+    RevisionName {
+        service: service(PRODUCTION),
+        number,
+    }
+}
+
 pub(super) fn line(passed: bool) -> ProbeLine {
     ProbeLine {
         what: "GET /ready".to_owned(),
@@ -449,6 +473,13 @@ impl World {
         assert_eq!(self.state.delivery(&id).unwrap().state_name(), "succeeded");
     }
 
+    /// Pushes `number` (the next delivery) and sends it on from the gate.
+    pub(super) fn enter(&mut self, number: u64, configuration: Configuration) {
+        self.must(&lead(), push(number, configuration));
+        self.reach_gate(&delivery(number));
+        self.must(&lead(), approve(number));
+    }
+
     pub(super) fn reach_gate(&mut self, id: &DeliveryId) {
         self.until(|state| state.delivery(id).unwrap().state_name() == "awaiting_approval");
     }
@@ -463,14 +494,7 @@ impl World {
 
     /// Pushes `number` (the next delivery) until its canary holds the first step in production.
     pub(super) fn canary(&mut self, number: u64, configuration: &Configuration) {
-        self.must(&lead(), push(number, configuration.clone()));
-        let id = delivery(number);
-        self.reach_gate(&id);
-        let approve = Command::Approve {
-            delivery: id,
-            message: None,
-        };
-        self.must(&lead(), approve);
+        self.enter(number, configuration.clone());
         let rollout = rollout(number, PRODUCTION);
         self.until(|state| {
             state

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use barq_judge::TripNow;
 
-use super::{FakeFleet, SERVICE, configuration, share, trial};
+use super::{FakeFleet, SERVICE, configuration, no_more_writing, share, trial};
 use crate::api::{CanaryState, LeaseRenewal, Refusal, ServiceObservation};
 use crate::control::Services;
 use crate::proxy::Verdict;
@@ -251,10 +251,7 @@ async fn a_disk_that_refuses_keeps_stable_changes_and_refuses_others() {
     let directory = tempfile::tempdir().unwrap();
     let services = load(directory.path());
     services.accept(trial(1, 10, None)).await.unwrap();
-    let obstacle = directory
-        .path()
-        .join(format!("configuration/{SERVICE}.new"));
-    std::fs::create_dir(&obstacle).unwrap();
+    let obstacle = no_more_writing(directory.path());
     assert!(matches!(
         services.accept(trial(2, 50, None)).await,
         Err(Refusal::NotKept { .. })

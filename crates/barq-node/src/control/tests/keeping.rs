@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{FakeFleet, SERVICE, configuration, revision, share};
+use super::{FakeFleet, SERVICE, configuration, no_more_writing, revision, share};
 use crate::api::{InstanceRange, Refusal, ServiceConfiguration};
 use crate::control::Services;
 
@@ -39,10 +39,7 @@ async fn instances_are_kept_until_the_disk_has_let_go_of_them() {
     let directory = tempfile::tempdir().unwrap();
     let (services, fleet) = load(directory.path());
     services.accept(sized(1, 2)).await.unwrap();
-    let obstacle = directory
-        .path()
-        .join(format!("configuration/{SERVICE}.new"));
-    std::fs::create_dir(&obstacle).unwrap();
+    let obstacle = no_more_writing(directory.path());
 
     assert!(!services.accept(sized(2, 0)).await.unwrap().durable);
     assert_eq!(told(&fleet), sizes(2), "a crash would start from them");
@@ -62,10 +59,7 @@ async fn what_asks_for_more_is_not_kept_in_memory_alone() {
     let directory = tempfile::tempdir().unwrap();
     let (services, fleet) = load(directory.path());
     services.accept(sized(1, 2)).await.unwrap();
-    let obstacle = directory
-        .path()
-        .join(format!("configuration/{SERVICE}.new"));
-    std::fs::create_dir(&obstacle).unwrap();
+    no_more_writing(directory.path());
     let mut another = sized(2, 2);
     another.revisions.push(revision("another"));
     for more in [sized(2, 3), another] {

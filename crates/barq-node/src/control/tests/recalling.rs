@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{FakeFleet, SERVICE, configuration, share, trial};
+use super::{FakeFleet, SERVICE, configuration, no_more_writing, share, trial};
 use crate::api::{CanaryState, Recall, Refusal, ServiceConfiguration, ServiceObservation};
 use crate::control::Services;
 use crate::instances::Endpoint;
@@ -106,10 +106,7 @@ async fn a_disk_that_refuses_does_not_hold_a_recall_up() {
     let directory = tempfile::tempdir().unwrap();
     let services = load(directory.path());
     services.accept(succeeded(1)).await.unwrap();
-    let obstacle = directory
-        .path()
-        .join(format!("configuration/{SERVICE}.new"));
-    std::fs::create_dir(&obstacle).unwrap();
+    let obstacle = no_more_writing(directory.path());
     let recalled = services.recall(SERVICE, recall("canary", "stable")).await;
     assert!(!recalled.unwrap().durable);
     let observation = observe(&services);

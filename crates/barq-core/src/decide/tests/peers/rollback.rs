@@ -3,22 +3,6 @@
 use super::*;
 use crate::configuration::{Configuration, Environment, Keep};
 use crate::event::RolloutEvent;
-use crate::identity::RevisionName;
-
-fn revision(number: u32) -> RevisionName {
-    RevisionName {
-        service: service(PRODUCTION),
-        number,
-    }
-}
-
-fn roll_back(to: Option<u32>) -> Command {
-    Command::RollBack {
-        service: service(PRODUCTION),
-        to: to.map(revision),
-        message: None,
-    }
-}
 
 /// Two deliveries serve, one after the other; the first one's revision is no longer warm, the node follows.
 fn at_rest() -> World {
@@ -263,7 +247,7 @@ fn there_is_something_to_go_back_to_however_many_came_after() {
         world.until(|state| state.delivery(&delivery(number)).unwrap().ended());
     }
     settle(&mut world);
-    let forgotten = world.give(&lead(), roll_back(Some(5)));
+    let forgotten = world.give(&lead(), roll_back(Some(revision(5))));
     assert!(
         matches!(forgotten, Err(Rejection::Unknown { .. })),
         "{forgotten:?}"

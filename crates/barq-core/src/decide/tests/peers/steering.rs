@@ -148,11 +148,7 @@ fn what_is_asked_for_happens_in_every_state() {
             ["cancelled", "rolled_back"],
         ),
         (
-            Command::RollBack {
-                service: service(PRODUCTION),
-                to: None,
-                message: None,
-            },
+            roll_back(None),
             ["rolled_back", "rolled_back"],
             ["rolled_back", "rolled_back"],
         ),
