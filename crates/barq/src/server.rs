@@ -20,6 +20,7 @@ mod shapes;
 pub(crate) mod start;
 mod story;
 mod waiting;
+mod web;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,6 +73,8 @@ struct Server {
     shutdown: CancellationToken,
     started_at: Timestamp,
     requests: health::RequestCounts,
+    /// The pages that are open somewhere.
+    live: web::Live,
     /// Held while a push is recorded.
     pushes: tokio::sync::Mutex<()>,
     /// Pushes that are stored but could not be recorded yet.
@@ -97,6 +100,7 @@ pub async fn run(settings: ServerSettings, listener: TcpListener) -> anyhow::Res
     admin::ensure(&server).await?;
     let reconciling = tokio::spawn(push::reconcile_for_ever(Arc::clone(&server)));
     let recalling = tokio::spawn(recalls::repeat_for_ever(Arc::clone(&server)));
+    let showing = tokio::spawn(web::watch_for_ever(Arc::clone(&server)));
 
     let served =
         axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
@@ -114,6 +118,7 @@ pub async fn run(settings: ServerSettings, listener: TcpListener) -> anyhow::Res
     shutdown.cancel();
     reconciling.abort();
     recalling.abort();
+    showing.abort();
     engine_stops.cancel();
     let engine = engine.await.context("the engine failed")?;
     server.engine.journal().close().await;

@@ -28,7 +28,7 @@ use axum::extract::State;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use http::{Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::timeout::TimeoutLayer;
@@ -36,7 +36,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::Problem;
-use super::{Shared, health, openapi, push};
+use super::{Shared, health, openapi, push, web};
 use crate::git;
 
 /// No answer but a stream takes longer: a rollback waits until the traffic has moved, a verification asks every instance.
@@ -58,6 +58,7 @@ pub(super) fn router(server: &Shared) -> anyhow::Result<Router> {
     let git = git::router(push::git_settings(server)?).context("cannot serve git")?;
     Ok(api
         .route("/api/v1/openapi.json", described)
+        .merge(web::router())
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::clone(server))
@@ -121,10 +122,11 @@ async fn describe(document: Arc<String>) -> Response {
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn nowhere(uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "there is no such resource")
+async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
+    let problem = Problem::new(StatusCode::NOT_FOUND, "there is no such resource")
         .because(format!("{} leads nowhere", uri.path()))
-        .hint("the API is described at /api/v1/openapi.json")
+        .hint("the API is described at /api/v1/openapi.json");
+    web::nowhere(&headers, problem)
 }
 
 async fn wrong_method(State(_): State<Shared>, method: Method, uri: Uri) -> Problem {

@@ -236,7 +236,7 @@ impl Server {
             delivery.push.commit.hash.short(),
             delivery.push.commit.subject
         )];
-        lines.push(format!("barq: {}/api/v1/deliveries/{id}", self.url));
+        lines.push(format!("barq: {}/deliveries/{id}", self.url));
         if let Err(error) = &delivery.push.configuration {
             lines.push(format!("barq: {id} failed, its {FILE} is not valid:"));
             lines.extend(error.lines().map(|line| format!("barq:   {line}")));

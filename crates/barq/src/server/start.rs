@@ -103,6 +103,7 @@ pub(super) async fn start(
         shutdown: settings.shutdown.clone(),
         started_at: Timestamp::now(),
         requests: health::RequestCounts::default(),
+        live: super::web::Live::default(),
         pushes: tokio::sync::Mutex::default(),
         unrecorded: tokio::sync::Notify::new(),
     };

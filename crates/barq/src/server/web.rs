@@ -1,0 +1,122 @@
+//! The web UI: the whole flow, followed and steered in a browser.
+//!
+//! Every page is rendered here from what the engine knows and from the journal, and works without script. A page is a list
+//! of fragments; the same function that renders the page renders them again when something changes, and one connection
+//! brings those that differ (`live`). It decides nothing: who may do what is asked of the engine's own rules.
+
+mod assets;
+mod elements;
+mod home;
+mod icons;
+mod layout;
+mod live;
+mod page;
+mod place;
+mod session;
+mod sign_in;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use jiff::Timestamp;
+use maud::Markup;
+
+use super::problem::Problem;
+use super::{Server, Shared};
+use place::Place;
+use session::Viewer;
+
+pub(super) use live::{Live, watch_for_ever};
+
+/// Nothing but what this server sends, and nothing inline: a page that shows what others wrote runs none of it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// All pages, their forms and what they are made with.
+pub(super) fn router() -> Router<Shared> {
+    let mut pages = Router::new();
+    for path in place::PATHS {
+        pages = pages.route(path, get(show));
+    }
+    pages
+        .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .layer(from_fn(guard))
+        .route("/live", get(live::stream))
+        .route("/assets/{name}", get(assets::get))
+        .route("/favicon.ico", get(assets::favicon))
+}
+
+/// A page, whichever it is.
+async fn show(State(server): State<Shared>, viewer: Viewer, uri: Uri) -> Response {
+    match server.shown(&viewer, &uri).await {
+        Ok(page) => page.into_response(),
+        Err(problem) => failed(Some(&viewer), &problem),
+    }
+}
+
+impl Server {
+    async fn shown(&self, viewer: &Viewer, uri: &Uri) -> Result<Markup, Problem> {
+        let place = Place::of(uri)?;
+        let audience = place.audience(self, viewer);
+        let page = place.page(self, &audience, Timestamp::now()).await?;
+        Ok(layout::page(viewer, &page, uri))
+    }
+}
+
+/// What a browser is shown where there is nothing: other clients get the API's own answer.
+pub(super) fn nowhere(headers: &HeaderMap, problem: Problem) -> Response {
+    let wants_html = headers
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    if wants_html {
+        secured(failed(None, &problem))
+    } else {
+        problem.into_response()
+    }
+}
+
+/// A page that says what failed, why, and what to do.
+fn failed(viewer: Option<&Viewer>, problem: &Problem) -> Response {
+    (problem.status(), layout::problem(viewer, problem)).into_response()
+}
+
+/// Only this server's own pages may send a form here; and no answer is kept or framed by others.
+async fn guard(request: Request, next: Next) -> Response {
+    let asks_only = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !asks_only && !session::same_origin(request.headers()) {
+        let problem = Problem::new(
+            StatusCode::FORBIDDEN,
+            "this form was not sent by barq's own page",
+        )
+        .because("the browser names another origin, or none")
+        .hint("open the page at this server's own address and try it there");
+        return secured(failed(None, &problem));
+    }
+    secured(next.run(request).await)
+}
+
+fn secured(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (REFERRER_POLICY, "same-origin"),
+        (http::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// After a form: the page to look at, by a request of its own, so that a reload does nothing twice.
+fn see(path: &str) -> Response {
+    Redirect::to(path).into_response()
+}

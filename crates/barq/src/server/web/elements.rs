@@ -1,0 +1,61 @@
+//! The small things that all pages are made of: times, states, hashes, links.
+//!
+//! A state is never told by colour alone: it has its word and its icon.
+
+use jiff::{Timestamp, Unit};
+use maud::{Markup, html};
+
+use super::icons::{self, Icon};
+use crate::output::text;
+
+/// When something happened: the exact time; the script adds how long ago that is.
+pub(super) fn time(at: Timestamp) -> Markup {
+    html! { time datetime=(at) data-ago title=(exactly(at)) { (exactly(at)) } }
+}
+
+/// The same, where a column says that all is of one day: the time of the day alone.
+pub(super) fn clock(at: Timestamp) -> Markup {
+    html! { time datetime=(at) title=(exactly(at)) { (text::clock(at)) } }
+}
+
+/// Until when; the script counts down to it.
+pub(super) fn until(at: Timestamp) -> Markup {
+    html! { time datetime=(at) data-until title=(exactly(at)) { "until " (exactly(at)) } }
+}
+
+/// A time in full, as UTC: `2026-03-01 12:30:05`.
+pub(super) fn exactly(at: Timestamp) -> String {
+    let at = at.round(Unit::Second).unwrap_or(at);
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// How a state looks: its icon, and the name of its colour.
+pub(super) fn look(state: &str) -> (Icon, &'static str) {
+    match state {
+        "succeeded" | "passed" | "healthy" | "ready" | "resolved" => (Icon::Good, "good"),
+        "failed" | "rolled_back" | "rejected" | "timed_out" | "unhealthy" | "open"
+        | "rolling_back" => (Icon::Bad, "bad"),
+        "awaiting_approval" | "paused" => (Icon::Waiting, "wait"),
+        "checking" | "building" | "staging" | "production" | "deploying" | "smoke_testing"
+        | "canary" | "promoting" | "verifying" | "running" | "starting" => (Icon::Moving, "move"),
+        _ => (Icon::Idle, "idle"),
+    }
+}
+
+/// A state: icon, word, colour.
+pub(super) fn state(state: &str) -> Markup {
+    let (icon, class) = look(state);
+    html! {
+        span.state.(class) { (icons::icon(icon)) (state.replace('_', " ")) }
+    }
+}
+
+/// A commit's or an image's hash, short; whole for those who want it.
+pub(super) fn hash(hash: &str) -> Markup {
+    html! { code.hash title=(hash) { (text::short(hash)) } }
+}
+
+/// A delivery, by name.
+pub(super) fn delivery(id: &str) -> Markup {
+    html! { a href=(format!("/deliveries/{id}")) { (id) } }
+}

@@ -1,0 +1,143 @@
+//! What surrounds every page: head, navigation, connection, sign-out.
+
+use http::Uri;
+use maud::{DOCTYPE, Markup, html};
+
+use super::super::problem::Problem;
+use super::assets;
+use super::icons::{self, Icon};
+use super::page::{Mood, Page, Section};
+use super::session::Viewer;
+
+/// The entries of the navigation.
+const ENTRIES: &[(Section, &str, &str)] = &[
+    (Section::Home, "/", "Apps"),
+    (Section::Deliveries, "/deliveries", "Deliveries"),
+    (Section::Incidents, "/incidents", "Incidents"),
+    (Section::Journal, "/journal", "Journal"),
+    (Section::Tokens, "/tokens", "Tokens"),
+];
+
+/// A page of the product.
+pub(super) fn page(viewer: &Viewer, page: &Page, uri: &Uri) -> Markup {
+    let address = uri.path_and_query().map_or("/", |it| it.as_str());
+    document(
+        &page.title,
+        page.mood,
+        &html! {
+            body data-page=(address) data-seen=(page.version()) data-build=(assets::version()) {
+                (header(Some(viewer), page.section))
+                p #connection role="status" hidden { }
+                p #announce .unseen role="status" { }
+                (trail(&page.trail))
+                main #main .{ "page " (page.kind) } tabindex="-1" {
+                    @for fragment in &page.fragments { (fragment.markup()) }
+                }
+                (footer())
+            }
+        },
+    )
+}
+
+/// A page that says what failed, why, and what to do.
+pub(super) fn problem(viewer: Option<&Viewer>, problem: &Problem) -> Markup {
+    let title = sentence(problem.title());
+    document(
+        &title,
+        Mood::Trouble,
+        &html! {
+            body {
+                (header(viewer, Section::None))
+                main #main .page.problem tabindex="-1" {
+                    h1 { (title) }
+                    @if let Some(detail) = problem.detail() { p { (sentence(detail)) } }
+                    @if let Some(hint) = problem.hint_text() { p.hint { (sentence(hint)) } }
+                    p { a href="/" { "To all apps" } }
+                }
+                (footer())
+            }
+        },
+    )
+}
+
+/// A page for those who are not signed in.
+pub(super) fn outside(title: &str, content: &Markup) -> Markup {
+    document(
+        title,
+        Mood::Calm,
+        &html! {
+            body {
+                (header(None, Section::None))
+                main #main .page.outside tabindex="-1" { (content) }
+                (footer())
+            }
+        },
+    )
+}
+
+fn document(title: &str, mood: Mood, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                title { (title) " · barq" }
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                link rel="stylesheet" href=(assets::path("barq.css"));
+                link #icon rel="icon" type="image/svg+xml" href=(icon(mood));
+                script defer src=(assets::path("live.js")) { }
+            }
+            (body)
+        }
+    }
+}
+
+/// The tab's icon.
+pub(super) fn icon(mood: Mood) -> String {
+    assets::path(&format!("icon-{}.svg", mood.name()))
+}
+
+fn header(viewer: Option<&Viewer>, section: Section) -> Markup {
+    html! {
+        a.skip href="#main" { "Skip to the content" }
+        header.top {
+            a.logo href="/" aria-label="barq: all apps" { (icons::logo()) }
+            @if let Some(Viewer(actor)) = viewer {
+                nav aria-label="Main" {
+                    @for (entry, path, name) in ENTRIES {
+                        a href=(path) aria-current=[(*entry == section).then_some("page")] { (name) }
+                    }
+                }
+                form.who method="post" action="/sign-out" {
+                    span { (icons::icon(Icon::Person)) (actor.name) " " span.quiet { (actor.role) } }
+                    button.plain type="submit" { "Sign out" }
+                }
+            }
+        }
+    }
+}
+
+fn trail(trail: &[(String, String)]) -> Markup {
+    html! {
+        @if !trail.is_empty() {
+            nav.trail aria-label="Where you are" {
+                ol { @for (name, path) in trail { li { a href=(path) { (name) } } } }
+            }
+        }
+    }
+}
+
+fn footer() -> Markup {
+    html! {
+        footer.bottom { "barq " (env!("CARGO_PKG_VERSION")) " · times are UTC" }
+    }
+}
+
+/// Problems begin small, pages with a capital.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
+}

@@ -1,0 +1,228 @@
+//! One connection for each open page, that brings what changes on it.
+//!
+//! A page is rendered once for each audience when something changes, however many browsers have it open: a task for each
+//! such topic renders, compares with what it sent last, and wakes the connections. A connection keeps nothing but the
+//! version that its browser has. If that is the one before the newest, it sends the difference, else all fragments: so a
+//! browser that comes back after any break, a server restart included, is right again with one message, and a slow one
+//! skips what it missed. No queue, nothing to resume.
+
+mod message;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use barq_engine::engine::View;
+use futures::Stream;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, Uri};
+use jiff::Timestamp;
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::super::Shared;
+use super::super::pages::Parameters;
+use super::super::problem::Problem;
+use super::assets;
+use super::page::Page;
+use super::place::{Audience, Place};
+use super::session::Viewer;
+use message::{Message, RELOAD};
+
+/// Between two renderings of one page at least: a trip is seen well within a second, and a storm of events costs little.
+const RENDER_EVERY_MIN: Duration = Duration::from_millis(250);
+/// A sign of life in the silence; a browser that hears none for much longer connects again.
+const ALIVE_EVERY: Duration = Duration::from_secs(15);
+
+/// A page and those for whom it looks the same.
+type Topic = (Place, Audience);
+/// What a topic showed last; none before its first rendering.
+type Newest = Option<Arc<Message>>;
+
+/// All pages that are open somewhere.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Live {
+    /// Counts what has changed for people to see.
+    changes: watch::Sender<u64>,
+    topics: Mutex<HashMap<Topic, watch::Sender<Newest>>>,
+}
+
+/// What a browser says of itself.
+#[derive(Debug, Deserialize)]
+pub(super) struct LiveQuery {
+    /// The address of its page.
+    page: String,
+    /// The version of the page that it has.
+    seen: String,
+    /// The version of the stylesheet and script that it has.
+    build: String,
+}
+
+/// What changes on a page, as server-sent events; `Last-Event-ID` is the version that the browser has.
+pub(super) async fn stream(
+    State(server): State<Shared>,
+    viewer: Result<Viewer, Response>,
+    Parameters(query): Parameters<LiveQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    // A new page is the cure for an old one, and leads to the sign-in where that is what is missing.
+    let Ok(viewer) = viewer else {
+        return Ok(events(Body::from(RELOAD)));
+    };
+    if query.build != assets::version() {
+        return Ok(events(Body::from(RELOAD)));
+    }
+    let uri: Uri = query
+        .page
+        .parse()
+        .map_err(|_| Problem::invalid("`page` is no address"))?;
+    let place = Place::of(&uri)?;
+    let audience = place.audience(&server, &viewer);
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let reader = Reader {
+        newest: subscribe(&server, (place, audience)),
+        seen: last.unwrap_or(&query.seen).to_owned(),
+        server,
+        greeted: false,
+    };
+    Ok(events(Body::from_stream(reader.into_stream())))
+}
+
+fn events(body: Body) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, body).into_response()
+}
+
+/// One browser.
+struct Reader {
+    server: Shared,
+    newest: watch::Receiver<Newest>,
+    /// The version that it has.
+    seen: String,
+    greeted: bool,
+}
+
+impl Reader {
+    fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
+        futures::stream::unfold(self, |mut reader| async move {
+            let bytes = reader.next().await?;
+            Some((Ok(bytes), reader))
+        })
+    }
+
+    /// What it must hear next; none when the server ends.
+    async fn next(&mut self) -> Option<Bytes> {
+        if !self.greeted {
+            self.greeted = true;
+            return Some(Bytes::from_static(message::GREETING));
+        }
+        let alive_at = Instant::now() + ALIVE_EVERY;
+        loop {
+            let newest = self.newest.borrow_and_update().clone();
+            if let Some(newest) = newest.filter(|newest| newest.version != self.seen) {
+                let bytes = newest.since(&self.seen);
+                self.seen.clone_from(&newest.version);
+                return Some(bytes);
+            }
+            tokio::select! {
+                changed = self.newest.changed() => changed.ok()?,
+                () = tokio::time::sleep_until(alive_at) => return Some(Bytes::from_static(message::ALIVE)),
+                () = self.server.shutdown.cancelled() => return None,
+            }
+        }
+    }
+}
+
+/// Joins those who look at a page; the first one starts its rendering.
+fn subscribe(server: &Shared, topic: Topic) -> watch::Receiver<Newest> {
+    let mut topics = lock(&server.live);
+    if let Some(open) = topics.get(&topic) {
+        return open.subscribe();
+    }
+    let (sender, receiver) = watch::channel(None);
+    topics.insert(topic.clone(), sender.clone());
+    tokio::spawn(keep(Arc::clone(server), topic, sender));
+    receiver
+}
+
+fn lock(live: &Live) -> std::sync::MutexGuard<'_, HashMap<Topic, watch::Sender<Newest>>> {
+    live.topics.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Renders a page for as long as somebody looks at it.
+async fn keep(server: Shared, topic: Topic, newest: watch::Sender<Newest>) {
+    let mut changes = server.live.changes.subscribe();
+    let mut last: Option<Page> = None;
+    loop {
+        changes.borrow_and_update();
+        let rendered_at = Instant::now();
+        let (place, audience) = &topic;
+        match place.page(&server, audience, Timestamp::now()).await {
+            Ok(page) => {
+                let message = Message::new(&page, last.as_ref());
+                let same = newest
+                    .borrow()
+                    .as_ref()
+                    .is_some_and(|it| it.version == message.version);
+                if !same {
+                    newest.send_replace(Some(Arc::new(message)));
+                }
+                last = Some(page);
+            }
+            // It may be well again with the next change; until then the browsers keep what they have.
+            Err(problem) => tracing::warn!(?problem, ?place, "an open page can't be rendered"),
+        }
+        tokio::time::sleep_until(rendered_at + RENDER_EVERY_MIN).await;
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = again(place.refreshes()) => {}
+            () = newest.closed() => {
+                let mut topics = lock(&server.live);
+                // Somebody may have come between the last one's leaving and now.
+                if newest.receiver_count() == 0 {
+                    topics.remove(&topic);
+                    return;
+                }
+            }
+            () = server.shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// When a page is rendered again though nothing is known to have changed.
+async fn again(every: Option<Duration>) {
+    match every {
+        Some(every) => tokio::time::sleep(every).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells the open pages of every change of what is known; the engine also publishes what is no change.
+pub(in crate::server) async fn watch_for_ever(server: Shared) {
+    let mut views = server.engine.watch();
+    let mut before = views.borrow_and_update().clone();
+    while views.changed().await.is_ok() {
+        let view = views.borrow_and_update().clone();
+        if differs(&before, &view) {
+            server.live.changes.send_modify(|count| *count += 1);
+        }
+        before = view;
+    }
+}
+
+fn differs(before: &View, view: &View) -> bool {
+    !Arc::ptr_eq(&before.state, &view.state)
+        || before.seen.services != view.seen.services
+        || before.data_plane_error != view.data_plane_error
+        || before.storage_error != view.storage_error
+}

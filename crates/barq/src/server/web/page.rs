@@ -1,0 +1,143 @@
+//! What a page is: fragments with ids, a title that tells, and a mood for the tab's icon.
+//!
+//! It knows nothing of how pages are laid out or sent. Rendering must not depend on the clock but by what is shown of the
+//! state: a fragment that is rendered twice of the same state must be the same, or every browser is told of a change.
+
+use maud::{Markup, Render as _, html};
+use sha2::{Digest, Sha256};
+
+use super::super::access::hexadecimal;
+
+/// Bytes of a page's version: enough to tell two versions of one page apart.
+const VERSION_BYTES: usize = 12;
+
+/// A page, but for what surrounds it.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// What kind of page: its layout in the stylesheet.
+    pub(super) kind: &'static str,
+    /// What stands in the tab: what a glance must tell comes first.
+    pub(super) title: String,
+    /// The tab's icon.
+    pub(super) mood: Mood,
+    /// Which entry of the navigation it belongs to.
+    pub(super) section: Section,
+    /// Where it is below that: names and addresses, the outermost first.
+    pub(super) trail: Vec<(String, String)>,
+    /// What is on it, in reading order.
+    pub(super) fragments: Vec<Fragment>,
+}
+
+/// How things are, for the tab's icon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// Nothing moves, nothing is wrong.
+    Calm,
+    /// Something is on its way.
+    Moving,
+    /// Somebody must do something.
+    Waiting,
+    /// Something is bad.
+    Trouble,
+}
+
+impl Mood {
+    /// Its name in the icon's file name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Calm => "calm",
+            Self::Moving => "moving",
+            Self::Waiting => "waiting",
+            Self::Trouble => "trouble",
+        }
+    }
+}
+
+/// The entries of the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Home,
+    Deliveries,
+    Incidents,
+    Journal,
+    Tokens,
+    /// Outside of them.
+    None,
+}
+
+/// A part of a page that changes as a whole.
+#[derive(Debug)]
+pub(super) struct Fragment {
+    /// Unique in its page; letters, digits and `-`.
+    pub(super) id: &'static str,
+    /// What it shows.
+    pub(super) content: Content,
+}
+
+/// What a fragment shows.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Replaced when it changes.
+    Whole(Markup),
+    /// Lines that come at the end and go at the beginning: only these are sent.
+    Lines(Vec<Line>),
+}
+
+/// A line of a list that grows.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    /// Unique in its list.
+    pub(super) key: String,
+    /// A list item.
+    pub(super) markup: String,
+}
+
+impl Fragment {
+    /// A fragment that is replaced as a whole.
+    pub(super) fn new(id: &'static str, markup: Markup) -> Self {
+        Self {
+            id,
+            content: Content::Whole(markup),
+        }
+    }
+
+    /// A list that grows at its end.
+    pub(super) fn lines(id: &'static str, lines: Vec<Line>) -> Self {
+        Self {
+            id,
+            content: Content::Lines(lines),
+        }
+    }
+
+    /// All of it.
+    pub(super) fn markup(&self) -> Markup {
+        match &self.content {
+            Content::Whole(markup) => html! {
+                section id=(self.id) class="fragment" { (markup) }
+            },
+            Content::Lines(lines) => html! {
+                ol id=(self.id) class="fragment lines" {
+                    @for line in lines { (maud::PreEscaped(&line.markup)) }
+                }
+            },
+        }
+    }
+}
+
+impl Page {
+    /// Tells two versions of a page apart, over restarts of the server too.
+    pub(super) fn version(&self) -> String {
+        let mut digest = Sha256::new();
+        for text in [self.title.as_str(), self.mood.name()] {
+            digest.update(text.as_bytes());
+            digest.update([0]);
+        }
+        for fragment in &self.fragments {
+            digest.update(fragment.id.as_bytes());
+            digest.update([0]);
+            digest.update(fragment.markup().render().0.as_bytes());
+            digest.update([0]);
+        }
+        hexadecimal(&digest.finalize()[..VERSION_BYTES])
+    }
+}
