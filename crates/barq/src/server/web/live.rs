@@ -162,22 +162,22 @@ fn lock(live: &Live) -> std::sync::MutexGuard<'_, HashMap<Topic, watch::Sender<N
 /// Renders a page for as long as somebody looks at it.
 async fn keep(server: Shared, topic: Topic, newest: watch::Sender<Newest>) {
     let mut changes = server.live.changes.subscribe();
-    let mut last: Option<Page> = None;
+    let mut last: Option<(Page, String)> = None;
     loop {
         changes.borrow_and_update();
         let rendered_at = Instant::now();
         let (place, audience) = &topic;
         match place.page(&server, audience, Timestamp::now()).await {
             Ok(page) => {
-                let message = Message::new(&page, last.as_ref());
-                let same = newest
-                    .borrow()
+                let version = page.version();
+                let before = last
                     .as_ref()
-                    .is_some_and(|it| it.version == message.version);
-                if !same {
+                    .map(|(page, version)| (page, version.as_str()));
+                if before.is_none_or(|(_, before)| before != version) {
+                    let message = Message::new(&page, &version, before);
                     newest.send_replace(Some(Arc::new(message)));
                 }
-                last = Some(page);
+                last = Some((page, version));
             }
             // It may be well again with the next change; until then the browsers keep what they have.
             Err(problem) => tracing::warn!(?problem, ?place, "an open page can't be rendered"),
@@ -207,6 +207,13 @@ async fn again(every: Option<Duration>) {
     }
 }
 
+impl Live {
+    /// Something has changed that the engine does not know of.
+    pub(super) fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+}
+
 /// Tells the open pages of every change of what is known; the engine also publishes what is no change.
 pub(in crate::server) async fn watch_for_ever(server: Shared) {
     let mut views = server.engine.watch();
@@ -214,7 +221,7 @@ pub(in crate::server) async fn watch_for_ever(server: Shared) {
     while views.changed().await.is_ok() {
         let view = views.borrow_and_update().clone();
         if differs(&before, &view) {
-            server.live.changes.send_modify(|count| *count += 1);
+            server.live.changed();
         }
         before = view;
     }

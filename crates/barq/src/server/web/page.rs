@@ -3,7 +3,7 @@
 //! It knows nothing of how pages are laid out or sent. Rendering must not depend on the clock but by what is shown of the
 //! state: a fragment that is rendered twice of the same state must be the same, or every browser is told of a change.
 
-use maud::{Markup, Render as _, html};
+use maud::{Markup, html};
 use sha2::{Digest, Sha256};
 
 use super::super::access::hexadecimal;
@@ -135,7 +135,14 @@ impl Page {
         for fragment in &self.fragments {
             digest.update(fragment.id.as_bytes());
             digest.update([0]);
-            digest.update(fragment.markup().render().0.as_bytes());
+            match &fragment.content {
+                Content::Whole(markup) => digest.update(markup.0.as_bytes()),
+                Content::Lines(lines) => {
+                    for line in lines {
+                        digest.update(line.markup.as_bytes());
+                    }
+                }
+            }
             digest.update([0]);
         }
         hexadecimal(&digest.finalize()[..VERSION_BYTES])

@@ -36,9 +36,8 @@ enum Change {
 }
 
 impl Message {
-    pub(super) fn new(page: &Page, before: Option<&Page>) -> Self {
-        let version = page.version();
-        let before_version = before.map(Page::version);
+    /// What to tell of a page; `before`: the one that was told of last.
+    pub(super) fn new(page: &Page, version: &str, before: Option<(&Page, &str)>) -> Self {
         let whole = |fragment: &Fragment| {
             let markup = fragment.markup().into_string();
             (fragment.id, Change::Whole(markup))
@@ -48,15 +47,16 @@ impl Message {
             .fragments
             .iter()
             .filter_map(|fragment| {
-                let old = before?.fragments.iter().find(|old| old.id == fragment.id);
+                let (before, _) = before?;
+                let old = before.fragments.iter().find(|old| old.id == fragment.id);
                 change(old, fragment).map(|change| (fragment.id, change))
             })
             .collect();
         Self {
-            difference: event(page, &version, &changed),
-            all: event(page, &version, &all),
-            before: before_version,
-            version,
+            difference: event(page, version, &changed),
+            all: event(page, version, &all),
+            before: before.map(|(_, version)| version.to_owned()),
+            version: version.to_owned(),
         }
     }
 
