@@ -19,10 +19,16 @@
     return `${Math.floor(s / 86400)} d`;
   }
   function showTimes() {
-    for (const time of document.querySelectorAll("time[data-ago], time[data-until]")) {
+    for (const time of document.querySelectorAll("time[data-ago], time[data-until], time[data-since]")) {
       const at = new Date(time.dateTime), left = at - Date.now();
-      const until = "until" in time.dataset;
-      const text = until ? (left > 0 ? `${span(left)} left` : "any moment") : `${span(left)} ago`;
+      const { until, since, limit } = time.dataset;
+      let text = `${span(left)} ago`;
+      if (until !== undefined) text = left > 0 ? `${span(left)} left` : "any moment";
+      if (since !== undefined) {
+        const over = limit && -left > limit * 1000;
+        text = span(left) + (over ? `, longer than ${span(limit * 1000)}` : "");
+        time.toggleAttribute("data-over", Boolean(over));
+      }
       if (time.textContent !== text) time.textContent = text;
       if (!time.dataset.local) {
         time.dataset.local = exact.format(at);

@@ -13,9 +13,9 @@ use jiff::Timestamp;
 
 use super::shapes::Waiting;
 
-pub(super) use delivery::{delivery, in_milliseconds, rollout, rollouts_of};
+pub(super) use delivery::{delivery, in_milliseconds, reason, rollout, rollouts_of};
 pub(super) use evidence::review;
-pub(super) use service::{app_of, service};
+pub(super) use service::{app_of, health, service};
 pub(super) use veto::{as_served, unrecorded};
 
 /// What a delivery waits for, with what keeps the server from seeing or recording anything.

@@ -5,15 +5,24 @@
 //! brings those that differ (`live`). It decides nothing: who may do what is asked of the engine's own rules.
 
 mod assets;
+mod chart;
+mod deliveries;
+mod delivery;
 mod elements;
+mod filters;
 mod home;
 mod icons;
+mod incident;
+mod incidents;
+mod kept;
 mod layout;
 mod live;
 mod page;
 mod place;
+mod service;
 mod session;
 mod sign_in;
+mod times;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -30,6 +39,7 @@ use super::{Server, Shared};
 use place::Place;
 use session::Viewer;
 
+pub(super) use kept::Kept;
 pub(super) use live::{Live, watch_for_ever};
 
 /// Nothing but what this server sends, and nothing inline: a page that shows what others wrote runs none of it.
@@ -43,8 +53,10 @@ pub(super) fn router() -> Router<Shared> {
         pages = pages.route(path, get(show));
     }
     pages
+        .route("/incidents/{id}/report.md", get(incident::markdown))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/services/{name}/verify", post(service::verify))
         .layer(from_fn(guard))
         .route("/live", get(live::stream))
         .route("/assets/{name}", get(assets::get))

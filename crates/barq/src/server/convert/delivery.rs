@@ -150,7 +150,10 @@ fn check(check: &CheckState) -> Check {
 }
 
 /// Why it ended as it did; none while it runs and where it succeeded.
-fn reason(delivery: &delivery::Delivery, rollouts: &[&rollout::Rollout]) -> Option<String> {
+pub(in super::super) fn reason(
+    delivery: &delivery::Delivery,
+    rollouts: &[&rollout::Rollout],
+) -> Option<String> {
     let Phase::Ended(end) = &delivery.phase else {
         return None;
     };

@@ -21,7 +21,11 @@ const STYLE: &str = concat!(
     include_str!("../../../assets/css/1-base.css"),
     include_str!("../../../assets/css/2-layout.css"),
     include_str!("../../../assets/css/3-elements.css"),
+    include_str!("../../../assets/css/3-chart.css"),
     include_str!("../../../assets/css/4-home.css"),
+    include_str!("../../../assets/css/5-deliveries.css"),
+    include_str!("../../../assets/css/5-service.css"),
+    include_str!("../../../assets/css/9-incidents.css"),
 );
 const SCRIPT: &str = include_str!("../../../assets/live.js");
 const CALM: &str = include_str!("../../../assets/icon-calm.svg");

@@ -2,6 +2,8 @@
 //!
 //! A state is never told by colour alone: it has its word and its icon.
 
+use std::time::Duration;
+
 use jiff::{Timestamp, Unit};
 use maud::{Markup, html};
 
@@ -21,6 +23,19 @@ pub(super) fn clock(at: Timestamp) -> Markup {
 /// Until when; the script counts down to it.
 pub(super) fn until(at: Timestamp) -> Markup {
     html! { time datetime=(at) data-until title=(exactly(at)) { "until " (exactly(at)) } }
+}
+
+/// How long something has lasted that goes on; the script counts on. Beyond `limit` it says so.
+pub(super) fn lasting(since: Timestamp, limit: Option<Duration>) -> Markup {
+    let limit_s = limit.map(|limit| limit.as_secs());
+    html! {
+        time datetime=(since) data-since data-limit=[limit_s] title=(exactly(since)) { "since " (exactly(since)) }
+    }
+}
+
+/// How long something took.
+pub(super) fn took(from: Timestamp, to: Timestamp) -> String {
+    text::duration_ms(to.duration_since(from).as_millis().max(0) as f64)
 }
 
 /// A time in full, as UTC: `2026-03-01 12:30:05`.
@@ -55,7 +70,43 @@ pub(super) fn hash(hash: &str) -> Markup {
     html! { code.hash title=(hash) { (text::short(hash)) } }
 }
 
+/// A count, its digits in groups: `12 345`.
+pub(super) fn number(count: u64) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            // It does not break.
+            grouped.push('\u{202f}');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A share in percent, to a tenth: `89.6 %`.
+pub(super) fn percent(percent: f64) -> String {
+    format!("{percent:.1} %")
+}
+
+/// An amount of memory: `512 MiB`, `2 GiB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    const MIB: u64 = 1024 * 1024;
+    match bytes / MIB {
+        mib if mib >= 1024 && mib.is_multiple_of(1024) => format!("{} GiB", mib / 1024),
+        mib => format!("{mib} MiB"),
+    }
+}
+
 /// A delivery, by name.
 pub(super) fn delivery(id: &str) -> Markup {
     html! { a href=(format!("/deliveries/{id}")) { (id) } }
+}
+
+/// What a commit is about; it may have no message.
+pub(super) fn subject(subject: &str) -> &str {
+    match subject.trim() {
+        "" => "(no message)",
+        subject => subject,
+    }
 }

@@ -2,24 +2,39 @@
 
 use std::time::Duration;
 
+use axum::extract::Query;
 use barq_core::configuration::Role;
+use barq_core::identity::{DeliveryId, IncidentId};
 use http::Uri;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 
 use super::super::Server;
 use super::super::problem::Problem;
-use super::home;
+use super::deliveries::{self, DeliveriesQuery};
+use super::{delivery, home, incident, incidents};
 use super::page::Page;
+use super::service::{self, ServicePlace};
 use super::session::Viewer;
 
 /// The paths of all pages.
-pub(super) const PATHS: &[&str] = &["/"];
+pub(super) const PATHS: &[&str] = &["/", "/deliveries", "/deliveries/{id}", "/services/{name}", "/incidents", "/incidents/{id}"];
 
 /// A page's address, understood.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Place {
     /// All apps and their environments.
     Home,
+    /// Deliveries, a page of them.
+    Deliveries(DeliveriesQuery),
+    /// One delivery.
+    Delivery(DeliveryId),
+    /// An app in an environment.
+    Service(ServicePlace),
+    /// All incidents.
+    Incidents(incidents::Wanted),
+    /// An incident's report.
+    Incident(IncidentId),
 }
 
 /// Those for whom a page looks the same: it is rendered once for all of them.
@@ -37,6 +52,11 @@ impl Place {
         let segments: Vec<&str> = uri.path().split('/').filter(|it| !it.is_empty()).collect();
         match segments.as_slice() {
             [] => Ok(Self::Home),
+            ["deliveries"] => query(uri).map(Self::Deliveries),
+            ["deliveries", id] => deliveries::parse(id).map(Self::Delivery),
+            ["services", name] => ServicePlace::of(name, uri).map(Self::Service),
+            ["incidents"] => query(uri).map(Self::Incidents),
+            ["incidents", id] => incident::id(id).map(Self::Incident),
             _ => Err(Problem::unknown("page", uri.path())),
         }
     }
@@ -44,7 +64,7 @@ impl Place {
     /// For whom it looks as it does for this viewer.
     pub(super) fn audience(&self, _server: &Server, viewer: &Viewer) -> Audience {
         let name = match self {
-            Self::Home => None,
+            Self::Home | Self::Deliveries(_) | Self::Delivery(_) | Self::Service(_) | Self::Incidents(_) | Self::Incident(_) => None,
         };
         Audience {
             role: viewer.0.role,
@@ -55,7 +75,7 @@ impl Place {
     /// How often it is rendered again though the engine knows of no change: where it shows what others write.
     pub(super) fn refreshes(&self) -> Option<Duration> {
         match self {
-            Self::Home => None,
+            Self::Home | Self::Deliveries(_) | Self::Delivery(_) | Self::Service(_) | Self::Incidents(_) | Self::Incident(_) => None,
         }
     }
 
@@ -68,6 +88,18 @@ impl Place {
     ) -> Result<Page, Problem> {
         match self {
             Self::Home => home::page(server, now).await,
+            Self::Deliveries(query) => deliveries::page(server, query, now).await,
+            Self::Delivery(id) => delivery::page(server, id, now).await,
+            Self::Service(place) => service::page(server, place, now).await,
+            Self::Incidents(wanted) => incidents::page(server, wanted).await,
+            Self::Incident(id) => incident::page(server, id, now).await,
         }
     }
+}
+
+/// What an address asks for.
+fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    Query::try_from_uri(uri)
+        .map(|Query(query)| query)
+        .map_err(|error| Problem::invalid(error.to_string()))
 }
