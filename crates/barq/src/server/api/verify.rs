@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use barq_core::effect::{EffectKey, EffectTarget, Outcome};
-use barq_core::identity::RevisionName;
+use barq_core::identity::{RevisionName, ServiceId};
 use barq_core::service::{Revision, Service};
 use barq_engine::engine::View;
 use jiff::{SignedDuration, Timestamp};
@@ -43,19 +43,21 @@ pub(super) async fn verify(
 ) -> Result<Response, Problem> {
     let Nothing {} = order.body()?;
     let id = parse(&name)?;
-    let work = async {
-        let view = server.engine.view();
-        let service = view
-            .state
-            .service(&id)
-            .ok_or_else(|| Problem::unknown("service", &name))?;
-        Answer::json(&server.verify(&view, service).await?)
-    };
+    let work = async { Answer::json(&server.verification(&id).await?) };
     server.answer(&order, work).await
 }
 
 impl Server {
-    async fn verify(&self, view: &View, service: &Service) -> Result<Verification, Problem> {
+    /// Looks at everything now; takes a second or two, since traffic is counted.
+    pub(in super::super) async fn verification(
+        &self,
+        id: &ServiceId,
+    ) -> Result<Verification, Problem> {
+        let view = &self.engine.view();
+        let service = view
+            .state
+            .service(id)
+            .ok_or_else(|| Problem::unknown("service", id.as_str()))?;
         let now = Timestamp::now();
         let service = &as_served(view, service);
         let counted_until = tokio::time::Instant::now() + COUNT_FOR;

@@ -1,5 +1,6 @@
 //! Services and their revisions, with what the node sees of them now.
 
+use barq_core::identity::RevisionName;
 use barq_core::rollout;
 use barq_core::service;
 use barq_engine::engine::View;
@@ -19,6 +20,8 @@ pub(in super::super) fn service(
     now: Timestamp,
 ) -> Service {
     let running = view.state.running(service);
+    // Once for all revisions: there may be hundreds.
+    let served = as_served(view, service);
     Service {
         name: service.id.to_string(),
         app: app_of(view, service).unwrap_or_default(),
@@ -34,7 +37,7 @@ pub(in super::super) fn service(
             .revisions
             .values()
             .rev()
-            .map(|it| revision(view, service, it))
+            .map(|it| revision(view, &served, it))
             .collect(),
     }
 }
@@ -74,6 +77,7 @@ pub(in super::super) fn app_of(view: &View, service: &service::Service) -> Optio
     })
 }
 
+/// One of its revisions; the traffic is the one that the service is given with.
 fn revision(view: &View, service: &service::Service, revision: &service::Revision) -> Revision {
     let seen = view
         .observed
@@ -93,24 +97,29 @@ fn revision(view: &View, service: &service::Service, revision: &service::Revisio
         name: revision.name.to_string(),
         image: revision.image.to_string(),
         commit: revision.commit.to_string(),
-        traffic: u32::from(as_served(view, service).planned_percent(&revision.name)),
+        traffic: u32::from(service.planned_percent(&revision.name)),
         counted_traffic: detail.and_then(|detail| detail.counted_percent),
         instances: Instances {
             ready: seen.map_or(0, |seen| seen.ready),
             total: seen.map_or(0, |seen| seen.total),
         },
-        health: health(view, service, revision).to_owned(),
+        health: health(view, service, &revision.name).to_owned(),
         rolled_back: taken_back || service.quarantine.contains_key(&release),
         created_at: revision.created_at,
     }
 }
 
-fn health(view: &View, service: &service::Service, revision: &service::Revision) -> &'static str {
-    let wanted = service.planned_instances(&revision.name);
+/// How a revision is: `healthy`, `starting`, `unhealthy`, `stopped`, `unknown`.
+pub(in super::super) fn health(
+    view: &View,
+    service: &service::Service,
+    name: &RevisionName,
+) -> &'static str {
+    let wanted = service.planned_instances(name);
     let seen = view
         .observed
         .get(&service.id)
-        .and_then(|seen| seen.revisions.get(&revision.name));
+        .and_then(|seen| seen.revisions.get(name));
     let Some(seen) = seen.filter(|_| view.data_plane_error.is_none()) else {
         return if wanted.max == 0 {
             "stopped"

@@ -1,0 +1,10 @@
+//! What pages remember beside the state, until the server ends: nothing that anything but a page relies on.
+
+use super::service::Verifications;
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Kept {
+    /// What the last verification of each service saw.
+    pub(super) verifications: Verifications,
+}

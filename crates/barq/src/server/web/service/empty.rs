@@ -1,0 +1,88 @@
+//! An environment that is declared and has nothing yet: what will bring something, and what is on its way.
+
+use barq_core::delivery::Delivery;
+use barq_core::identity::ServiceId;
+use barq_engine::engine::View;
+use maud::{Markup, html};
+
+use super::super::super::Server;
+use super::super::super::problem::Problem;
+use super::super::elements;
+use super::super::icons::{self, Icon};
+use super::super::page::{Fragment, Mood, Page, Section};
+
+/// The page; a problem where nothing declares the service.
+pub(super) fn page(server: &Server, view: &View, id: &ServiceId) -> Result<Page, Problem> {
+    let known = view.state.service(id);
+    let environment = known
+        .map(|service| service.environment.clone())
+        .or_else(|| view.state.declared(id))
+        .ok_or_else(|| Problem::unknown("service", id.as_str()))?;
+    let app = app_of(view, id, &environment);
+    let lock = known.and_then(|service| service.lock.as_ref());
+    let content = html! {
+        div.heading { h1 { (id) } span.state.idle { (icons::icon(Icon::Idle)) "empty" } }
+        div.card {
+            h2 { "Nothing has entered " (environment) " yet" }
+            p {
+                "A commit that is pushed to the app's branch comes here once its checks have passed, its image is built, and the "
+                "environments before this one have it."
+            }
+            @if let Some(app) = &app { pre { code { "git push " (server.url) "/git/" (app) ".git HEAD:main" } } }
+        }
+        @if let Some(lock) = lock {
+            div.notice.wait {
+                h2 { (icons::icon(Icon::Lock)) "Locked" }
+                p { (lock.message) " " span.quiet { (lock.by) ", " (elements::time(lock.since)) } }
+            }
+        }
+    };
+    let on_its_way = under_way(view, app.as_deref());
+    Ok(Page {
+        kind: "service",
+        title: format!("{id} · empty"),
+        mood: if lock.is_some() {
+            Mood::Waiting
+        } else {
+            Mood::Calm
+        },
+        section: Section::Home,
+        trail: super::trail(app.as_deref().unwrap_or("app"), &environment, id.as_str()),
+        fragments: vec![
+            Fragment::new("head", content),
+            Fragment::new("under-way", on_its_way),
+        ],
+    })
+}
+
+fn app_of(view: &View, id: &ServiceId, environment: &str) -> Option<String> {
+    let named = view.state.apps.iter().find(|(_, app)| {
+        let service = app.service.as_ref();
+        service.is_some_and(|service| format!("{service}-{environment}") == id.as_str())
+    });
+    named.map(|(name, _)| name.to_string())
+}
+
+fn under_way(view: &View, app: Option<&str>) -> Markup {
+    let deliveries: Vec<&Delivery> = view
+        .state
+        .deliveries
+        .values()
+        .map(AsRef::as_ref)
+        .filter(|delivery| Some(delivery.id.app.as_str()) == app && !delivery.ended())
+        .collect();
+    html! {
+        @if !deliveries.is_empty() {
+            h2 { "On its way" }
+            ul.plain {
+                @for delivery in deliveries {
+                    li.row {
+                        (elements::state(delivery.state_name()))
+                        (elements::delivery(&delivery.id.to_string()))
+                        span { (delivery.push.commit.subject) }
+                    }
+                }
+            }
+        }
+    }
+}
