@@ -170,6 +170,16 @@ pub enum Rejection {
         /// What.
         delivery: DeliveryId,
     },
+    /// It belongs to somebody else, whatever the role.
+    #[error("{actor} may not {what}: only {owner} may")]
+    NotOwner {
+        /// Who.
+        actor: String,
+        /// E.g. "create the token alice/laptop".
+        what: String,
+        /// Whose it is: the name of a token.
+        owner: String,
+    },
     /// It does not fit the present state.
     #[error("{what}: {why}")]
     Conflict {

@@ -21,6 +21,16 @@ pub struct InvalidName {
     pub text: String,
 }
 
+/// What stands between a person's name and that of a token of their own: `alice/laptop`.
+pub const OWN_TOKEN_MARK: char = '/';
+
+/// Whose token it is: the person `alice` has the token `alice` and makes tokens of her own, as `alice/laptop`.
+pub fn person(token: &str) -> &str {
+    token
+        .split_once(OWN_TOKEN_MARK)
+        .map_or(token, |(person, _)| person)
+}
+
 fn invalid(what: &'static str, text: &str) -> InvalidName {
     InvalidName {
         what,

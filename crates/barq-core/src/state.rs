@@ -13,7 +13,9 @@ use jiff::Timestamp;
 use crate::configuration::{Role, ServiceName};
 use crate::delivery::Delivery;
 use crate::effect::EffectTarget;
-use crate::identity::{AppName, CommitHash, DeliveryId, IncidentId, RolloutId, ServiceId};
+use crate::identity::{
+    AppName, CommitHash, DeliveryId, IncidentId, OWN_TOKEN_MARK, RolloutId, ServiceId, person,
+};
 use crate::incident::Incident;
 use crate::rollout::{Phase, Rollout};
 use crate::service::Service;
@@ -132,6 +134,23 @@ impl State {
     /// The rollout that runs in a service.
     pub fn running(&self, service: &Service) -> Option<&Rollout> {
         self.rollout(service.rollout.as_ref()?)
+    }
+
+    /// What the owner of a token may do; none where there is no such token. A person's own token never may more than the
+    /// person, whatever was recorded of it.
+    pub fn role(&self, token: &str) -> Option<Role> {
+        let role = self.tokens.get(token)?.role;
+        let persons = self.tokens.get(person(token)).map(|it| it.role);
+        Some(persons.map_or(role, |persons| persons.min(role)))
+    }
+
+    /// The names of a person's own tokens.
+    pub fn own_tokens<'a>(&'a self, person: &'a str) -> impl Iterator<Item = &'a String> {
+        let own = move |name: &&String| {
+            name.strip_prefix(person)
+                .is_some_and(|rest| rest.starts_with(OWN_TOKEN_MARK))
+        };
+        self.tokens.keys().filter(own)
     }
 
     /// Forgets ended deliveries that nobody needs any more: deterministic, so a replay forgets the same.

@@ -9,7 +9,7 @@ use crate::command::Rejection;
 use crate::configuration::{Approval as ApprovalRule, Configuration, Environment, Role, loosening};
 use crate::delivery::{Approval, Delivery, Gate, Phase};
 use crate::event::{ApprovalBinding, Commit, DeliveryEvent, Event, RolloutEvent, RolloutStart};
-use crate::identity::{DeliveryId, RolloutId, ServiceId};
+use crate::identity::{DeliveryId, RolloutId, ServiceId, person};
 use crate::service::{Revision, Service, canary_size};
 use crate::state::delivery_is_taken_back;
 
@@ -297,7 +297,7 @@ impl Draft<'_> {
         let (delivery, gate) = self.at_gate(id, "approved")?;
         self.require(gate.role, || format!("approve {id}"))?;
         let actor = self.context.actor;
-        if gate.separate_approver && actor.name == delivery.pushed_by.name {
+        if gate.separate_approver && person(&actor.name) == person(&delivery.pushed_by.name) {
             return Err(Rejection::NotSeparate {
                 actor: actor.name.clone(),
                 delivery: id.clone(),

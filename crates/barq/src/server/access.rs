@@ -53,9 +53,9 @@ impl Server {
         let mut owner = None;
         for (name, known) in &view.state.tokens {
             if bool::from(known.hash.as_bytes().ct_eq(hash.as_bytes())) {
-                owner = Some(Actor {
+                owner = view.state.role(name).map(|role| Actor {
                     name: name.clone(),
-                    role: known.role,
+                    role,
                 });
             }
         }
@@ -67,11 +67,7 @@ impl Server {
         let view = self.engine.view();
         Actor {
             name: name.to_owned(),
-            role: view
-                .state
-                .tokens
-                .get(name)
-                .map_or(Role::Developer, |token| token.role),
+            role: view.state.role(name).unwrap_or(Role::Developer),
         }
     }
 }

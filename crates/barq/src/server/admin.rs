@@ -17,8 +17,8 @@ const NAME: &str = "admin";
 pub(super) async fn ensure(server: &Server) -> anyhow::Result<()> {
     let path = server.data.admin_token();
     let view = server.engine.view();
-    let admins = view.state.tokens.values();
-    if admins.into_iter().any(|token| token.role == Role::Admin) {
+    let mut names = view.state.tokens.keys();
+    if names.any(|name| view.state.role(name) == Some(Role::Admin)) {
         return Ok(());
     }
     let left = std::fs::read_to_string(&path).unwrap_or_default();

@@ -131,6 +131,10 @@ impl From<Rejection> for Problem {
             Rejection::NotSeparate { .. } => Self::new(StatusCode::FORBIDDEN, "not allowed")
                 .because(text)
                 .hint("ask another person to approve it"),
+            Rejection::NotOwner {
+                actor, what, owner, ..
+            } => Self::new(StatusCode::FORBIDDEN, format!("not allowed to {what}"))
+                .because(format!("only the token {owner} may, and this one is {actor}")),
             Rejection::Conflict { what, why } => Self::conflict(what, why),
         }
     }

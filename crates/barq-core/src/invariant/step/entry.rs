@@ -6,7 +6,7 @@ use super::super::service::finished;
 use crate::configuration::{Approval as Rule, Role};
 use crate::delivery::Delivery;
 use crate::event::RolloutStart;
-use crate::identity::RolloutId;
+use crate::identity::{RolloutId, person};
 use crate::rollout::Phase;
 use crate::service::Service;
 use crate::state::State;
@@ -137,7 +137,7 @@ fn approval(
         format!("{} approved it, it needs a {}", approval.by, needs.role)
     });
     found.must(
-        !needs.separate || approval.by.name != delivery.pushed_by.name,
+        !needs.separate || person(&approval.by.name) != person(&delivery.pushed_by.name),
         || format!("{} pushed and approved it", approval.by.name),
     );
     let rolled_back = service.and_then(|service| service.rolled_back.as_ref());
