@@ -9,8 +9,8 @@ mod audit;
 mod backup;
 mod deliveries;
 mod events;
-mod incidents;
-mod logs;
+pub(super) mod incidents;
+pub(super) mod logs;
 mod output;
 mod rollback;
 mod rollouts;
@@ -38,6 +38,8 @@ use utoipa_axum::routes;
 use super::problem::Problem;
 use super::{Shared, health, openapi, push, web};
 use crate::git;
+
+pub(super) use rollback::RolledBack;
 
 /// No answer but a stream takes longer: a rollback waits until the traffic has moved, a verification asks every instance.
 const ANSWER_MAX: Duration = Duration::from_secs(110);

@@ -37,6 +37,8 @@ const KEY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const ANSWERS_MAX: usize = 1000;
 /// Longer answers are made again.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// What the keys of forms begin with, before they are hashed: apart from the keys that clients choose.
+const FORM: &str = "form";
 
 /// A request that asks for something to be done.
 pub(super) struct Order {
@@ -60,7 +62,7 @@ impl FromRequest<Shared> for Order {
                     "an Idempotency-Key has 1 to {KEY_BYTES_MAX} characters"
                 )));
             }
-            Some(key) => Some(hexadecimal(&Sha256::digest(key.as_bytes()))),
+            Some(key) => Some(digest(&[key.as_bytes()])),
             None => None,
         };
         let body = axum::body::to_bytes(body, BODY_BYTES_MAX)
@@ -69,22 +71,35 @@ impl FromRequest<Shared> for Order {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body can't be read")
                     .because(format!("{error}; at most {BODY_BYTES_MAX} bytes are read"))
             })?;
-        let mut digest = Sha256::new();
-        for part in [parts.method.as_str(), &parts.uri.to_string()] {
-            digest.update(part.as_bytes());
-            digest.update([0]);
-        }
-        digest.update(&body);
+        let uri = parts.uri.to_string();
         Ok(Self {
             actor,
             key,
-            digest: hexadecimal(&digest.finalize()),
+            digest: digest(&[
+                parts.method.as_str().as_bytes(),
+                &[0],
+                uri.as_bytes(),
+                &[0],
+                &body,
+            ]),
             body,
         })
     }
 }
 
 impl Order {
+    /// What a form of barq's own pages asks for: `what` says all of it, so that the same form sent twice is one order. With
+    /// no `what` it may be carried out as often as it comes.
+    pub(super) fn of_form(actor: Actor, what: Option<&str>) -> Self {
+        let of = |what: &str| digest(&[FORM.as_bytes(), &[0], what.as_bytes()]);
+        Self {
+            actor,
+            key: what.map(of),
+            digest: of(what.unwrap_or_default()),
+            body: Bytes::new(),
+        }
+    }
+
     /// What it asks for. An empty body is an empty object.
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let text: &[u8] = if self.body.is_empty() {
@@ -218,6 +233,13 @@ impl Server {
         self.answers.keep(order, &answer);
         Ok(answer.into_response())
     }
+}
+
+/// Hashed, so that a key tells nothing and is never too long.
+fn digest(parts: &[&[u8]]) -> String {
+    let mut digest = Sha256::new();
+    parts.iter().for_each(|part| digest.update(part));
+    hexadecimal(&digest.finalize())
 }
 
 /// The answer to an order.

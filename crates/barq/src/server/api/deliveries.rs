@@ -162,7 +162,12 @@ impl Server {
     }
 
     /// The delivery that a retry began: of these events, or, where it was given before, the first one after that.
-    fn begun(&self, of: &DeliveryId, done: &Done, now: Timestamp) -> Result<DeliveryId, Problem> {
+    pub(in super::super) fn begun(
+        &self,
+        of: &DeliveryId,
+        done: &Done,
+        now: Timestamp,
+    ) -> Result<DeliveryId, Problem> {
         if let Done::Now(events) = done {
             let begun = events.iter().find_map(|recorded| match &recorded.event {
                 Event::Delivery(id, DeliveryEvent::Pushed(_)) => Some(id.clone()),

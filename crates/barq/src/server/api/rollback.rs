@@ -38,6 +38,14 @@ pub(super) async fn roll_back(
         .await
 }
 
+/// How far a rollback came while somebody waited for it.
+pub(in super::super) enum RolledBack {
+    /// The traffic has moved.
+    Moved(Box<Rollback>),
+    /// This rollout is still being taken back.
+    UnderWay(RolloutId),
+}
+
 impl Server {
     async fn roll_back(
         &self,
@@ -50,30 +58,48 @@ impl Server {
             .as_deref()
             .map(|name| parse_revision(&service, name))
             .transpose()?;
-        let now = Timestamp::now();
         if request.dry_run {
+            let now = Timestamp::now();
             let plan = self.planned_rollback(order, &service, to, request.reason, now)?;
             return Answer::json(&plan);
         }
+        let name = service.clone();
+        match self
+            .take_back(order, service, to, request.reason, WAIT_MAX)
+            .await?
+        {
+            RolledBack::Moved(answer) => Answer::json(&answer),
+            RolledBack::UnderWay(rollout) => Err(late(&name, &rollout)),
+        }
+    }
+
+    /// Takes all traffic back, and waits so long until it has moved. Where it can't be recorded the node does it alone.
+    pub(in super::super) async fn take_back(
+        &self,
+        order: &Order,
+        service: ServiceId,
+        to: Option<RevisionName>,
+        reason: Option<String>,
+        wait_max: Duration,
+    ) -> Result<RolledBack, Problem> {
+        let now = Timestamp::now();
         let mut watch = self.engine.watch();
         let command = Command::RollBack {
             service: service.clone(),
             to,
-            message: request.reason.clone(),
+            message: reason.clone(),
         };
         let done = match self.record_rollback(order, command.clone(), now).await? {
             Ok(done) => done,
             Err(unrecorded) => {
-                let answer = self
-                    .recall(order, &service, command, now, unrecorded)
-                    .await?;
-                return Answer::json(&answer);
+                let recalled = self.recall(order, &service, command, now, unrecorded);
+                return Ok(RolledBack::Moved(Box::new(recalled.await?)));
             }
         };
         let requested_at = done.given_at(now);
         let rollout = self.taken_back(&service, &done, requested_at)?;
         let moved = watch.wait_for(|view| has_ended(view, &rollout));
-        let view = match tokio::time::timeout(WAIT_MAX, moved).await {
+        let view = match tokio::time::timeout(wait_max, moved).await {
             Ok(Ok(view)) => view.clone(),
             Ok(Err(_)) => {
                 return Err(Problem::unavailable(
@@ -81,10 +107,10 @@ impl Server {
                     "the rollback goes on",
                 ));
             }
-            Err(_) => return Err(late(&service, &rollout)),
+            Err(_) => return Ok(RolledBack::UnderWay(rollout)),
         };
-        let answer = answered(&view, &service, &rollout, request.reason, requested_at)?;
-        Answer::json(&answer)
+        let answer = answered(&view, &service, &rollout, reason, requested_at)?;
+        Ok(RolledBack::Moved(Box::new(answer)))
     }
 
     /// The rollout that the command takes back.
