@@ -12,13 +12,17 @@ mod health;
 mod idempotency;
 pub(crate) mod journal;
 mod openapi;
+mod outputs;
 mod pages;
 mod problem;
 mod push;
 mod recalls;
+mod samples;
 mod shapes;
 pub(crate) mod start;
 mod story;
+#[cfg(test)]
+mod testing;
 mod waiting;
 mod web;
 
@@ -75,6 +79,10 @@ struct Server {
     requests: health::RequestCounts,
     /// The pages that are open somewhere.
     live: web::Live,
+    /// What was seen over time, for charts.
+    samples: samples::Samples,
+    /// What they remember.
+    kept: web::Kept,
     /// Held while a push is recorded.
     pushes: tokio::sync::Mutex<()>,
     /// Pushes that are stored but could not be recorded yet.
@@ -101,6 +109,7 @@ pub async fn run(settings: ServerSettings, listener: TcpListener) -> anyhow::Res
     let reconciling = tokio::spawn(push::reconcile_for_ever(Arc::clone(&server)));
     let recalling = tokio::spawn(recalls::repeat_for_ever(Arc::clone(&server)));
     let showing = tokio::spawn(web::watch_for_ever(Arc::clone(&server)));
+    let keeping = tokio::spawn(samples::keep_for_ever(Arc::clone(&server)));
 
     let served =
         axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
@@ -119,6 +128,8 @@ pub async fn run(settings: ServerSettings, listener: TcpListener) -> anyhow::Res
     reconciling.abort();
     recalling.abort();
     showing.abort();
+    keeping.abort();
+    samples::keep(&server).await;
     engine_stops.cancel();
     let engine = engine.await.context("the engine failed")?;
     server.engine.journal().close().await;

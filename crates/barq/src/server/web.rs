@@ -6,6 +6,7 @@
 
 mod assets;
 mod chart;
+mod check;
 mod deliveries;
 mod delivery;
 mod elements;
@@ -17,12 +18,16 @@ mod incidents;
 mod kept;
 mod layout;
 mod live;
+mod logs;
+mod output;
 mod page;
 mod place;
 mod service;
 mod session;
 mod sign_in;
+mod steer;
 mod times;
+mod tokens;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -57,6 +62,8 @@ pub(super) fn router() -> Router<Shared> {
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/services/{name}/verify", post(service::verify))
+        .merge(steer::routes())
+        .merge(tokens::routes())
         .layer(from_fn(guard))
         .route("/live", get(live::stream))
         .route("/assets/{name}", get(assets::get))
@@ -73,10 +80,11 @@ async fn show(State(server): State<Shared>, viewer: Viewer, uri: Uri) -> Respons
 
 impl Server {
     async fn shown(&self, viewer: &Viewer, uri: &Uri) -> Result<Markup, Problem> {
-        let place = Place::of(uri)?;
+        let (uri, notice) = steer::notice(uri);
+        let place = Place::of(&uri)?;
         let audience = place.audience(self, viewer);
         let page = place.page(self, &audience, Timestamp::now()).await?;
-        Ok(layout::page(viewer, &page, uri))
+        Ok(layout::page(viewer, &page, &uri, notice))
     }
 }
 

@@ -2,23 +2,16 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use barq_core::effect::{EffectKey, EffectTarget};
-use barq_core::identity::DeliveryId;
-use barq_runner::api::{Runner, RunnerError};
+use barq_runner::api::RunnerError;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::super::Shared;
 use super::super::access::Caller;
 use super::super::pages::Parameters;
 use super::super::problem::Problem;
+use super::super::{Shared, outputs};
 use super::deliveries;
-
-/// Attempts that are looked for: the engine gives up far below.
-const ATTEMPTS_MAX: u32 = 50;
-/// Pages of output that are read: above what the runner keeps of a check.
-const PAGES_MAX: usize = 200;
 
 /// Which part of the output.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -41,9 +34,11 @@ pub(super) async fn check_output(
 ) -> Result<Response, Problem> {
     let delivery = deliveries::parse(&id)?;
     let unreadable = |error: RunnerError| Problem::internal("the output can't be read", &error);
-    let key = latest(&server.runner, &delivery, &name).map_err(unreadable)?;
-    let text = match key {
-        Some(key) => whole(&server.runner, &key).await.map_err(unreadable)?,
+    let run = outputs::latest(&server.runner, &delivery, &name).map_err(unreadable)?;
+    let text = match run {
+        Some(run) => outputs::whole(&server.runner, &run.key)
+            .await
+            .map_err(unreadable)?,
         None => {
             let known = server.delivery(&delivery).await?;
             if !known.checks.iter().any(|check| check.name == name) {
@@ -61,47 +56,6 @@ pub(super) async fn check_output(
         ("barq-output-size", text.len().to_string()),
     ];
     Ok((headers, shown).into_response())
-}
-
-/// The key of the latest attempt that the runner knows of. A build is the check `build`.
-fn latest(
-    runner: &Runner,
-    delivery: &DeliveryId,
-    name: &str,
-) -> Result<Option<String>, RunnerError> {
-    let target = match name {
-        "build" => EffectTarget::Build(delivery.clone()),
-        name => EffectTarget::Check(delivery.clone(), name.to_owned()),
-    };
-    for attempt in (1..=ATTEMPTS_MAX).rev() {
-        let key = EffectKey {
-            target: target.clone(),
-            attempt,
-        }
-        .to_string();
-        if runner.state(&key)?.is_some() {
-            return Ok(Some(key));
-        }
-    }
-    Ok(None)
-}
-
-async fn whole(runner: &Runner, key: &str) -> Result<String, RunnerError> {
-    let (mut text, mut offset) = (String::new(), 0);
-    for _ in 0..PAGES_MAX {
-        let page = runner.output(key, offset).await?;
-        if page.lines.is_empty() {
-            break;
-        }
-        for line in page.lines {
-            text.push_str(&line.text);
-            if !line.partial {
-                text.push('\n');
-            }
-        }
-        offset = page.next_offset;
-    }
-    Ok(text)
 }
 
 fn part(text: &str, query: &OutputQuery) -> String {

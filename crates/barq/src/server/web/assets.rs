@@ -24,8 +24,12 @@ const STYLE: &str = concat!(
     include_str!("../../../assets/css/3-chart.css"),
     include_str!("../../../assets/css/4-home.css"),
     include_str!("../../../assets/css/5-deliveries.css"),
+    include_str!("../../../assets/css/6-output.css"),
     include_str!("../../../assets/css/5-service.css"),
+    include_str!("../../../assets/css/6-logs.css"),
+    include_str!("../../../assets/css/8-steer.css"),
     include_str!("../../../assets/css/9-incidents.css"),
+    include_str!("../../../assets/css/9-tokens.css"),
 );
 const SCRIPT: &str = include_str!("../../../assets/live.js");
 const CALM: &str = include_str!("../../../assets/icon-calm.svg");

@@ -39,10 +39,7 @@ pub(super) async fn page(
         section: Section::Deliveries,
         trail: vec![
             ("Deliveries".to_owned(), "/deliveries".to_owned()),
-            (
-                id.app.to_string(),
-                format!("/deliveries?app={}", id.app),
-            ),
+            (id.app.to_string(), format!("/deliveries?app={}", id.app)),
         ],
         fragments: fragments(&view, &journey, now),
     })

@@ -1,5 +1,7 @@
 //! What pages remember beside the state, until the server ends: nothing that anything but a page relies on.
 
+use super::output::Outputs;
+use super::logs::Readings;
 use super::service::Verifications;
 
 /// All of it.
@@ -7,4 +9,8 @@ use super::service::Verifications;
 pub(in crate::server) struct Kept {
     /// What the last verification of each service saw.
     pub(super) verifications: Verifications,
+    /// The logs that somebody looks at.
+    pub(super) logs: Readings,
+    /// Where the lines of outputs begin.
+    pub(super) outputs: Outputs,
 }

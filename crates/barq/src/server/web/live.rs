@@ -10,7 +10,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use barq_engine::engine::View;
 use futures::Stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, StatusCode, Uri};
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -38,6 +38,10 @@ use message::{Message, RELOAD};
 
 /// Between two renderings of one page at least: a trip is seen well within a second, and a storm of events costs little.
 const RENDER_EVERY_MIN: Duration = Duration::from_millis(250);
+/// When a page that could not be rendered is tried again.
+const FAILED_AGAIN: Duration = Duration::from_secs(1);
+/// Different pages that are open at a time: each costs a rendering at every change.
+const OPEN_PAGES_MAX: usize = 500;
 /// A sign of life in the silence; a browser that hears none for much longer connects again.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
@@ -52,6 +56,28 @@ pub(in crate::server) struct Live {
     /// Counts what has changed for people to see.
     changes: watch::Sender<u64>,
     topics: Mutex<HashMap<Topic, watch::Sender<Newest>>>,
+    /// How often open pages were rendered, by kind of page.
+    renderings: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Live {
+    /// How often open pages were rendered, by kind of page: once for each change, not once for each browser.
+    pub(in crate::server) fn renderings(&self) -> BTreeMap<&'static str, u64> {
+        let renderings = self.renderings.lock();
+        renderings.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Browsers that have a page open.
+    pub(in crate::server) fn browsers(&self) -> usize {
+        let topics = lock(self);
+        topics.values().map(watch::Sender::receiver_count).sum()
+    }
+
+    fn rendered(&self, kind: &'static str) {
+        let renderings = self.renderings.lock();
+        let mut renderings = renderings.unwrap_or_else(PoisonError::into_inner);
+        *renderings.entry(kind).or_default() += 1;
+    }
 }
 
 /// What a browser says of itself.
@@ -86,11 +112,18 @@ pub(super) async fn stream(
     let place = Place::of(&uri)?;
     let audience = place.audience(&server, &viewer);
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let seen = last.unwrap_or(&query.seen).to_owned();
+    let newest = subscribe(&server, (place, audience)).ok_or_else(|| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many pages are open")
+            .hint("close some, here or elsewhere")
+    })?;
     let reader = Reader {
-        newest: subscribe(&server, (place, audience)),
-        seen: last.unwrap_or(&query.seen).to_owned(),
+        newest,
+        seen,
         server,
+        headers,
         greeted: false,
+        over: false,
     };
     Ok(events(Body::from_stream(reader.into_stream())))
 }
@@ -107,9 +140,13 @@ fn events(body: Body) -> Response {
 struct Reader {
     server: Shared,
     newest: watch::Receiver<Newest>,
+    /// What it sent of itself: its session may end while it looks.
+    headers: HeaderMap,
     /// The version that it has.
     seen: String,
     greeted: bool,
+    /// It has heard the last.
+    over: bool,
 }
 
 impl Reader {
@@ -120,81 +157,138 @@ impl Reader {
         })
     }
 
-    /// What it must hear next; none when the server ends.
+    /// What it must hear next. None when the server ends, or the page can't be rendered any more: a browser that is not
+    /// connected says so, and comes back.
     async fn next(&mut self) -> Option<Bytes> {
-        if !self.greeted {
-            self.greeted = true;
-            return Some(Bytes::from_static(message::GREETING));
+        if self.over {
+            return None;
         }
         let alive_at = Instant::now() + ALIVE_EVERY;
-        loop {
+        let bytes = loop {
             let newest = self.newest.borrow_and_update().clone();
-            if let Some(newest) = newest.filter(|newest| newest.version != self.seen) {
-                let bytes = newest.since(&self.seen);
-                self.seen.clone_from(&newest.version);
-                return Some(bytes);
+            match newest {
+                None if self.greeted => return None,
+                None => {}
+                Some(_) if !self.greeted => {
+                    self.greeted = true;
+                    break message::greeting(Timestamp::now());
+                }
+                Some(newest) if newest.version != self.seen => {
+                    let bytes = newest.since(&self.seen);
+                    self.seen.clone_from(&newest.version);
+                    break bytes;
+                }
+                Some(_) => {}
             }
             tokio::select! {
                 changed = self.newest.changed() => changed.ok()?,
-                () = tokio::time::sleep_until(alive_at) => return Some(Bytes::from_static(message::ALIVE)),
+                () = tokio::time::sleep_until(alive_at), if self.greeted => break message::alive(Timestamp::now()),
                 () = self.server.shutdown.cancelled() => return None,
             }
-        }
+        };
+        // Whoever is signed out, or has no token any more, hears nothing more.
+        self.over = self
+            .server
+            .viewer(&self.headers, Timestamp::now())
+            .is_none();
+        Some(if self.over {
+            Bytes::from_static(RELOAD.as_bytes())
+        } else {
+            bytes
+        })
     }
 }
 
-/// Joins those who look at a page; the first one starts its rendering.
-fn subscribe(server: &Shared, topic: Topic) -> watch::Receiver<Newest> {
+/// Joins those who look at a page; the first one starts its rendering. None where too many different pages are open.
+fn subscribe(server: &Shared, topic: Topic) -> Option<watch::Receiver<Newest>> {
     let mut topics = lock(&server.live);
     if let Some(open) = topics.get(&topic) {
-        return open.subscribe();
+        return Some(open.subscribe());
+    }
+    if topics.len() >= OPEN_PAGES_MAX {
+        return None;
     }
     let (sender, receiver) = watch::channel(None);
     topics.insert(topic.clone(), sender.clone());
-    tokio::spawn(keep(Arc::clone(server), topic, sender));
-    receiver
+    let open = Open {
+        server: Arc::clone(server),
+        topic,
+        newest: sender,
+    };
+    tokio::spawn(open.keep());
+    Some(receiver)
 }
 
 fn lock(live: &Live) -> std::sync::MutexGuard<'_, HashMap<Topic, watch::Sender<Newest>>> {
     live.topics.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Renders a page for as long as somebody looks at it.
-async fn keep(server: Shared, topic: Topic, newest: watch::Sender<Newest>) {
-    let mut changes = server.live.changes.subscribe();
-    let mut last: Option<(Page, String)> = None;
-    loop {
-        changes.borrow_and_update();
-        let rendered_at = Instant::now();
-        let (place, audience) = &topic;
-        match place.page(&server, audience, Timestamp::now()).await {
-            Ok(page) => {
-                let version = page.version();
-                let before = last
-                    .as_ref()
-                    .map(|(page, version)| (page, version.as_str()));
-                if before.is_none_or(|(_, before)| before != version) {
-                    let message = Message::new(&page, &version, before);
-                    newest.send_replace(Some(Arc::new(message)));
+/// A page that somebody looks at.
+struct Open {
+    server: Shared,
+    topic: Topic,
+    newest: watch::Sender<Newest>,
+}
+
+impl Open {
+    /// Renders the page for as long as somebody looks at it.
+    async fn keep(self) {
+        let (server, newest) = (&self.server, &self.newest);
+        let (place, audience) = &self.topic;
+        let mut changes = server.live.changes.subscribe();
+        let mut last: Option<(Page, String)> = None;
+        loop {
+            changes.borrow_and_update();
+            let rendered_at = Instant::now();
+            match place.page(server, audience, Timestamp::now()).await {
+                Ok(page) => {
+                    let version = page.version();
+                    let before = last
+                        .as_ref()
+                        .map(|(page, version)| (page, version.as_str()));
+                    if before.is_none_or(|(_, before)| before != version) {
+                        let message = Message::new(&page, &version, before);
+                        newest.send_replace(Some(Arc::new(message)));
+                    }
+                    last = Some((page, version));
                 }
-                last = Some((page, version));
+                // What the browsers have may be old: they are let go, so that they say so, until the page is well again.
+                Err(problem) => {
+                    tracing::warn!(?problem, ?place, "an open page can't be rendered");
+                    newest.send_replace(None);
+                    last = None;
+                }
             }
-            // It may be well again with the next change; until then the browsers keep what they have.
-            Err(problem) => tracing::warn!(?problem, ?place, "an open page can't be rendered"),
+            tokio::time::sleep_until(rendered_at + RENDER_EVERY_MIN).await;
+            let again_after = last
+                .as_ref()
+                .map_or(Some(FAILED_AGAIN), |_| place.refreshes(server));
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = again(again_after) => {}
+                () = newest.closed() => {
+                    let mut topics = lock(&server.live);
+                    // Somebody may have come between the last one's leaving and now.
+                    if newest.receiver_count() == 0 {
+                        topics.remove(&self.topic);
+                        return;
+                    }
+                }
+                () = server.shutdown.cancelled() => return,
+            }
         }
-        tokio::time::sleep_until(rendered_at + RENDER_EVERY_MIN).await;
-        tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
-            () = again(place.refreshes()) => {}
-            () = newest.closed() => {
-                let mut topics = lock(&server.live);
-                // Somebody may have come between the last one's leaving and now.
-                if newest.receiver_count() == 0 {
-                    topics.remove(&topic);
-                    return;
-                }
-            }
-            () = server.shutdown.cancelled() => return,
+    }
+}
+
+impl Drop for Open {
+    /// However it ends, a page that nobody renders is not one to join: its browsers are let go and come back to a new one.
+    fn drop(&mut self) {
+        let mut topics = lock(&self.server.live);
+        if topics
+            .get(&self.topic)
+            .is_some_and(|it| it.same_channel(&self.newest))
+        {
+            topics.remove(&self.topic);
         }
     }
 }
@@ -220,6 +314,7 @@ pub(in crate::server) async fn watch_for_ever(server: Shared) {
     let mut before = views.borrow_and_update().clone();
     while views.changed().await.is_ok() {
         let view = views.borrow_and_update().clone();
+        server.samples.see(&view, Timestamp::now());
         if differs(&before, &view) {
             server.live.changed();
         }

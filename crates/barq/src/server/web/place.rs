@@ -12,13 +12,25 @@ use serde::de::DeserializeOwned;
 use super::super::Server;
 use super::super::problem::Problem;
 use super::deliveries::{self, DeliveriesQuery};
-use super::{delivery, home, incident, incidents};
+use super::logs::{self, LogsPlace};
+use super::output::{self, OutputPlace};
 use super::page::Page;
 use super::service::{self, ServicePlace};
 use super::session::Viewer;
+use super::{delivery, home, incident, incidents, tokens};
 
 /// The paths of all pages.
-pub(super) const PATHS: &[&str] = &["/", "/deliveries", "/deliveries/{id}", "/services/{name}", "/incidents", "/incidents/{id}"];
+pub(super) const PATHS: &[&str] = &[
+    "/",
+    "/deliveries",
+    "/deliveries/{id}",
+    "/deliveries/{id}/checks/{name}",
+    "/services/{name}",
+    "/services/{name}/logs",
+    "/incidents",
+    "/incidents/{id}",
+    "/tokens",
+];
 
 /// A page's address, understood.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,12 +41,18 @@ pub(super) enum Place {
     Deliveries(DeliveriesQuery),
     /// One delivery.
     Delivery(DeliveryId),
+    /// What a check of it writes.
+    Output(OutputPlace),
     /// An app in an environment.
     Service(ServicePlace),
+    /// What its instances write.
+    Logs(LogsPlace),
     /// All incidents.
     Incidents(incidents::Wanted),
     /// An incident's report.
     Incident(IncidentId),
+    /// Who looks, and the tokens.
+    Tokens,
 }
 
 /// Those for whom a page looks the same: it is rendered once for all of them.
@@ -54,9 +72,12 @@ impl Place {
             [] => Ok(Self::Home),
             ["deliveries"] => query(uri).map(Self::Deliveries),
             ["deliveries", id] => deliveries::parse(id).map(Self::Delivery),
+            ["deliveries", id, "checks", name] => OutputPlace::of(id, name, uri).map(Self::Output),
             ["services", name] => ServicePlace::of(name, uri).map(Self::Service),
+            ["services", name, "logs"] => LogsPlace::of(name, uri).map(Self::Logs),
             ["incidents"] => query(uri).map(Self::Incidents),
             ["incidents", id] => incident::id(id).map(Self::Incident),
+            ["tokens"] => Ok(Self::Tokens),
             _ => Err(Problem::unknown("page", uri.path())),
         }
     }
@@ -64,7 +85,15 @@ impl Place {
     /// For whom it looks as it does for this viewer.
     pub(super) fn audience(&self, _server: &Server, viewer: &Viewer) -> Audience {
         let name = match self {
-            Self::Home | Self::Deliveries(_) | Self::Delivery(_) | Self::Service(_) | Self::Incidents(_) | Self::Incident(_) => None,
+            Self::Home
+            | Self::Deliveries(_)
+            | Self::Delivery(_)
+            | Self::Output(_)
+            | Self::Service(_)
+            | Self::Logs(_)
+            | Self::Incidents(_)
+            | Self::Incident(_) => None,
+            Self::Tokens => Some(viewer.0.name.clone()),
         };
         Audience {
             role: viewer.0.role,
@@ -73,9 +102,11 @@ impl Place {
     }
 
     /// How often it is rendered again though the engine knows of no change: where it shows what others write.
-    pub(super) fn refreshes(&self) -> Option<Duration> {
+    pub(super) fn refreshes(&self, server: &Server) -> Option<Duration> {
         match self {
-            Self::Home | Self::Deliveries(_) | Self::Delivery(_) | Self::Service(_) | Self::Incidents(_) | Self::Incident(_) => None,
+            Self::Output(place) => place.refreshes(server),
+            Self::Logs(place) => place.is_live().then_some(logs::REFRESH_EVERY),
+            _ => None,
         }
     }
 
@@ -83,22 +114,25 @@ impl Place {
     pub(super) async fn page(
         &self,
         server: &Server,
-        _audience: &Audience,
+        audience: &Audience,
         now: Timestamp,
     ) -> Result<Page, Problem> {
         match self {
             Self::Home => home::page(server, now).await,
             Self::Deliveries(query) => deliveries::page(server, query, now).await,
             Self::Delivery(id) => delivery::page(server, id, now).await,
+            Self::Output(place) => output::page(server, place).await,
             Self::Service(place) => service::page(server, place, now).await,
+            Self::Logs(place) => logs::page(server, place, now).await,
             Self::Incidents(wanted) => incidents::page(server, wanted).await,
             Self::Incident(id) => incident::page(server, id, now).await,
+            Self::Tokens => tokens::page(server, audience).await,
         }
     }
 }
 
 /// What an address asks for.
-fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     Query::try_from_uri(uri)
         .map(|Query(query)| query)
         .map_err(|error| Problem::invalid(error.to_string()))
