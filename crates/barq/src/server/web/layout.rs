@@ -18,8 +18,8 @@ const ENTRIES: &[(Section, &str, &str)] = &[
     (Section::Tokens, "/tokens", "Tokens"),
 ];
 
-/// A page of the product.
-pub(super) fn page(viewer: &Viewer, page: &Page, uri: &Uri) -> Markup {
+/// A page of the product, and what is said above it of what was just done.
+pub(super) fn page(viewer: &Viewer, page: &Page, uri: &Uri, notice: Option<&str>) -> Markup {
     let address = uri.path_and_query().map_or("/", |it| it.as_str());
     document(
         &page.title,
@@ -30,13 +30,38 @@ pub(super) fn page(viewer: &Viewer, page: &Page, uri: &Uri) -> Markup {
                 p #connection role="status" hidden { }
                 p #announce .unseen role="status" { }
                 (trail(&page.trail))
-                main #main .{ "page " (page.kind) } tabindex="-1" {
-                    @for fragment in &page.fragments { (fragment.markup()) }
+                @if let Some(notice) = notice {
+                    div.done { p #done .notice.good role="status" { span { (icons::icon(Icon::Good)) " " (notice) } } }
                 }
+                (content(page))
                 (footer())
             }
         },
     )
+}
+
+/// A page that stays as it is: nothing is brought to it.
+pub(super) fn still(viewer: &Viewer, page: &Page) -> Markup {
+    document(
+        &page.title,
+        page.mood,
+        &html! {
+            body {
+                (header(Some(viewer), page.section))
+                (trail(&page.trail))
+                (content(page))
+                (footer())
+            }
+        },
+    )
+}
+
+fn content(page: &Page) -> Markup {
+    html! {
+        main #main .{ "page " (page.kind) } tabindex="-1" {
+            @for fragment in &page.fragments { (fragment.markup()) }
+        }
+    }
 }
 
 /// A page that says what failed, why, and what to do.
