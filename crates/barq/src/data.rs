@@ -176,6 +176,11 @@ impl DataDirectory {
         self.root.join("revisions")
     }
 
+    /// What was seen over time, for charts.
+    pub fn samples(&self) -> PathBuf {
+        self.root.join("samples")
+    }
+
     /// Where a backup's copy of the journal lies while it is sent.
     pub fn backup(&self) -> PathBuf {
         self.root.join("backup")

@@ -11,7 +11,7 @@ pub(super) const HINT: &str = "make room there: barq goes on by itself";
 /// That the disk of a path is full, in words; none where it is not, or can't be asked.
 pub(super) fn full(path: &Path) -> Option<String> {
     let disk = rustix::fs::statvfs(path).ok()?;
-    let left_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let left_bytes = room_bytes(path)?;
     if left_bytes >= ROOM_BYTES_MIN && disk.f_favail > 0 {
         return None;
     }
@@ -22,6 +22,12 @@ pub(super) fn full(path: &Path) -> Option<String> {
         _ => format!("{} KiB are left", left_bytes / 1024),
     };
     Some(format!("the disk of {} is full ({left})", path.display()))
+}
+
+/// How much room there is for this process on the disk of a path, in bytes; none where it can't be asked.
+pub(super) fn room_bytes(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// Why something failed, with the full disk first where that is the reason.

@@ -24,6 +24,7 @@ use sha2::Sha256;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::samples::Samples;
 use super::{Server, ServerSettings, Shared, health, idempotency, journal, recalls};
 use crate::data::{self, DataDirectory};
 
@@ -88,6 +89,7 @@ pub(super) async fn start(
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
+    let samples = Samples::open(data.samples());
     let server = Server {
         engine,
         data,
@@ -104,6 +106,8 @@ pub(super) async fn start(
         started_at: Timestamp::now(),
         requests: health::RequestCounts::default(),
         live: super::web::Live::default(),
+        samples,
+        kept: super::web::Kept::default(),
         pushes: tokio::sync::Mutex::default(),
         unrecorded: tokio::sync::Notify::new(),
     };

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use super::super::problem::Problem;
 use super::super::{Server, convert};
 use super::elements;
+use super::{chart, elements};
 use super::page::{Fragment, Mood, Page, Section};
 
 /// The page.
@@ -100,6 +101,7 @@ fn environment(server: &Server, view: &View, service: &Service, now: Timestamp) 
                     p.quiet { "since " (elements::time(revision.created_at)) }
                 }
                 None => p.quiet { "Nothing serves here yet" },
+            (chart::sparkline(&server.samples.hour(&service.id, now)))
             }
             @if let Some(rollout) = &shown.rollout {
                 p { a href=(format!("/rollouts/{rollout}")) { (rollout) } }

@@ -1,0 +1,41 @@
+//! An hour as bars.
+
+use super::super::super::super::samples::{Hour, Minute};
+use super::{layout, render, sparkline};
+
+fn hour(minutes: &[Option<(u64, u64)>]) -> Hour {
+    let minute = |(requests, errors)| Minute { requests, errors };
+    Hour(minutes.iter().map(|it| it.map(minute)).collect())
+}
+
+#[test]
+fn the_highest_minute_is_as_high_as_the_chart_and_a_single_error_is_seen() {
+    let geometry = layout(&hour(&[Some((2800, 0)), Some((1400, 1)), Some((0, 0))]));
+    let bars: Vec<_> = geometry
+        .bars
+        .iter()
+        .map(|bar| (bar.x, bar.height, bar.errors))
+        .collect();
+    assert_eq!(bars, [(0, 28, 0), (4, 14, 1), (8, 0, 0)]);
+}
+
+#[test]
+fn what_nobody_watched_is_a_gap() {
+    let geometry = layout(&hour(&[None, None, Some((1, 0)), None]));
+    assert_eq!(geometry.gaps, [(0, 8), (12, 16)]);
+    assert_eq!(geometry.bars.len(), 1);
+}
+
+#[test]
+fn a_quiet_hour_is_a_line() {
+    let geometry = layout(&hour(&[Some((0, 0)), Some((0, 0))]));
+    insta::assert_snapshot!(render(&geometry, "nothing").into_string(), @r#"<svg class="sparkline" role="img" aria-label="nothing" viewBox="0 0 8 34" preserveAspectRatio="none"><path class="axis" d="M0 28H8"></path></svg>"#);
+}
+
+#[test]
+fn it_says_what_it_shows() {
+    let markup = sparkline(&hour(&[None, Some((12_345, 0)), Some((2, 1))])).into_string();
+    insta::assert_snapshot!(markup, @"");
+    let none = sparkline(&hour(&[None, None])).into_string();
+    assert!(none.contains("Nothing seen"), "{none}");
+}
