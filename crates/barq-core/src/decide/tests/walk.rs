@@ -13,7 +13,7 @@
 //! Instances are one, an image needs no checks but in the first world, and there is no canary where two deliveries meet, so
 //! that each world is small; between them all that a rollout can meet is there. States are walked by their representatives
 //! (`canonical`), whose charter says what is not told apart and why that is sound; `sound` tests it. A command and an
-//! outcome come with and without something in sight that nobody has judged yet.
+//! outcome come with and without something in sight that nobody has judged yet; so does the last one that a limit allows.
 //!
 //! Beside the invariants, which `World::give` checks at each event: a state that waits says for what; something ends each
 //! wait (an effect, a deadline, the next look, a person); a duplicate or late outcome and the same look again change
@@ -24,6 +24,7 @@
 
 mod canonical;
 mod known;
+mod limits;
 mod seen;
 mod sound;
 mod steps;

@@ -9,17 +9,16 @@ use jiff::SignedDuration;
 use super::super::world::*;
 use super::Bounds;
 use super::canonical::FAR;
+use super::limits::{self, Limit};
 use super::seen;
 use crate::command::Command;
 use crate::configuration::Role;
-use crate::decide::outcome::{ATTEMPTS_MAX, VERIFY_ROUNDS_MAX};
 use crate::delivery;
 use crate::effect::{Effect, EffectKey, EffectTarget, Outcome, PlanRefusal};
 use crate::event::{Actor, CheckOutcome};
 use crate::identity::{DeliveryId, RolloutId, ServiceId};
-use crate::observation::{CanaryState, Observation};
-use crate::rollout::{Phase, STEP_ENTRIES_MAX, UNFIT_ANSWERS_MAX};
-use crate::state::Retry;
+use crate::observation::Observation;
+use crate::rollout::Phase;
 
 /// What is seen of a service while something else is decided.
 pub(in super::super) type Sight = Option<(ServiceId, Box<Observation>)>;
@@ -31,8 +30,8 @@ pub(in super::super) enum Step {
     Outcome(EffectKey, Outcome, Sight),
     See(ServiceId, Box<seen::Seen>),
     Elapse(Deadline),
-    /// The step, while what it counts stands one before its limit.
-    Last(Box<Step>),
+    /// The step, where it is the last one that a limit allows.
+    Last(Limit, Box<Step>),
 }
 
 /// What can become due. Pauses between attempts are none: an effect is carried out after its pause, or it is not.
@@ -87,7 +86,10 @@ pub(in super::super) fn take(world: &World, step: &Step) -> Option<World> {
             next.must(&Actor::barq(), Command::Wake);
             true
         }
-        Step::Last(step) => return last(&next, step).and_then(|(next, step)| take(&next, &step)),
+        Step::Last(limit, step) => {
+            let (next, step) = limit.last(&next, step);
+            return take(&next, &step);
+        }
     };
     next.observed.clear();
     moved.then_some(next)
@@ -109,31 +111,33 @@ pub(in super::super) fn possible(world: &World, bounds: &Bounds) -> Vec<Step> {
         if world.decide(&lead(), command.clone()).is_ok() {
             assert_roles(world, &command);
             let give = |sight: Sight| Step::Give(lead(), command.clone(), sight);
-            steps.extend(differing(world, &lead(), &command, &sights).map(give));
+            let differ = differing(world, &lead(), &command, &sights);
+            steps.extend(with_sights(&sights, &differ).map(give));
         }
     }
     for (key, effect) in crate::unfinished(&world.state) {
         assert_late(world, &key, &success(&effect));
         for outcome in outcomes(world, &effect) {
-            let command = Command::Outcome(key.clone(), outcome.clone());
+            let differ = differing_ever(world, &key, &outcome, &sights);
             let come = |sight: Sight| Step::Outcome(key.clone(), outcome.clone(), sight);
-            steps.push(Step::Last(Box::new(come(None))));
-            steps.extend(differing(world, &Actor::barq(), &command, &sights).map(come));
+            steps.extend(with_sights(&sights, &differ).map(come));
         }
     }
     for service in world.state.services.values() {
-        for seen in seen::observations(world, service) {
-            let lost = seen.observation.canary.as_ref().is_some_and(|it| {
-                matches!(it.state, CanaryState::LeaseExpired | CanaryState::Suspended)
-            });
-            let step = Step::See(service.id.clone(), Box::new(seen));
-            if lost {
-                steps.push(Step::Last(Box::new(step.clone())));
-            }
-            steps.push(step);
-        }
+        let seen = seen::observations(world, service).into_iter();
+        steps.extend(seen.map(|seen| Step::See(service.id.clone(), Box::new(seen))));
     }
-    steps
+    steps.into_iter().flat_map(and_last).collect()
+}
+
+/// The step, and as the last one that each of its limits allows.
+fn and_last(step: Step) -> Vec<Step> {
+    let last = limits::of(&step)
+        .into_iter()
+        .map(|limit| Step::Last(limit, Box::new(step.clone())));
+    let mut all: Vec<Step> = last.collect();
+    all.push(step);
+    all
 }
 
 /// An outcome of another attempt, round or generation is late, and changes nothing.
@@ -167,13 +171,45 @@ fn assert_late(world: &World, key: &EffectKey, outcome: &Outcome) {
     }
 }
 
-/// Nothing seen, and all sights that make a difference to a command.
-fn differing<'a>(
+/// Nothing seen, and the sights that make a difference.
+fn with_sights(sights: &[Sight], differ: &[bool]) -> impl Iterator<Item = Sight> {
+    let differing = sights.iter().zip(differ).filter(|(_, differs)| **differs);
+    [None]
+        .into_iter()
+        .chain(differing.map(|(it, _)| it.clone()))
+}
+
+/// Which sights make a difference to an outcome, be it the first one that is counted or the last: the same ones whatever was
+/// counted before.
+fn differing_ever(
     world: &World,
-    by: &Actor,
-    command: &Command,
-    sights: &'a [Sight],
-) -> impl Iterator<Item = Sight> + use<'a> {
+    key: &EffectKey,
+    outcome: &Outcome,
+    sights: &[Sight],
+) -> Vec<bool> {
+    let plain = Step::Outcome(key.clone(), outcome.clone(), None);
+    let mut counted: Vec<(World, Step)> = limits::of(&plain)
+        .iter()
+        .flat_map(|it| [it.first(world, &plain), it.last(world, &plain)])
+        .collect();
+    if counted.is_empty() {
+        counted.push((world.clone(), plain));
+    }
+    let mut ever = vec![false; sights.len()];
+    for (world, step) in counted {
+        if let Step::Outcome(key, outcome, _) = step {
+            let command = Command::Outcome(key, outcome);
+            let differ = differing(&world, &Actor::barq(), &command, sights);
+            ever.iter_mut()
+                .zip(differ)
+                .for_each(|(ever, it)| *ever |= it);
+        }
+    }
+    ever
+}
+
+/// Which sights make a difference to a command.
+fn differing(world: &World, by: &Actor, command: &Command, sights: &[Sight]) -> Vec<bool> {
     let decide = |sight: &Sight| {
         let mut world = world.clone();
         world.observed = sight
@@ -190,14 +226,10 @@ fn differing<'a>(
         accepts || service.is_some_and(|it| it.accepted == it.generation)
     };
     let plain = decide(&None);
-    let differ: Vec<bool> = sights
+    sights
         .iter()
         .map(|it| counts(it) && decide(it) != plain)
-        .collect();
-    let others = sights.iter().zip(differ).filter(|(_, differs)| *differs);
-    [None]
-        .into_iter()
-        .chain(others.map(|(sight, _)| sight.clone()))
+        .collect()
 }
 
 /// A command that is accepted is accepted from all who may give it, and from nobody else.
@@ -411,66 +443,5 @@ fn elapse(world: &mut World, deadline: &Deadline) {
             let it = state.rollouts.get_mut(id).map(Arc::make_mut).unwrap();
             it.phase_since = now - FAR;
         }
-    }
-}
-
-/// The same step where it is the last one that the limit allows; none where nothing is counted.
-fn last(world: &World, step: &Step) -> Option<(World, Step)> {
-    let mut next = world.clone();
-    match step {
-        Step::Outcome(key, outcome @ Outcome::NoResult { .. }, sight) => {
-            let retry = Retry {
-                failed: ATTEMPTS_MAX - 1,
-                not_before: world.now,
-                since: world.now,
-                error: String::new(),
-            };
-            next.state.retries.insert(key.target.clone(), retry);
-            let (target, attempt) = (key.target.clone(), ATTEMPTS_MAX);
-            let step = Step::Outcome(
-                EffectKey { target, attempt },
-                outcome.clone(),
-                sight.clone(),
-            );
-            Some((next, step))
-        }
-        Step::Outcome(key, outcome @ Outcome::TargetProbed { .. }, sight) => {
-            let EffectTarget::Prove(id) = &key.target else {
-                return None;
-            };
-            let it = next.state.rollouts.get_mut(id).map(Arc::make_mut)?;
-            it.target_unfit = UNFIT_ANSWERS_MAX - 1;
-            Some((
-                next,
-                Step::Outcome(key.clone(), outcome.clone(), sight.clone()),
-            ))
-        }
-        Step::Outcome(key, outcome @ Outcome::VersionProbed { .. }, sight) => {
-            let EffectTarget::Verify(id, _) = &key.target else {
-                return None;
-            };
-            let it = next.state.rollouts.get_mut(id).map(Arc::make_mut)?;
-            it.phase = Phase::Verifying {
-                round: VERIFY_ROUNDS_MAX,
-                retry_at: None,
-            };
-            let target = EffectTarget::Verify(id.clone(), VERIFY_ROUNDS_MAX);
-            // Of this round there was no attempt yet.
-            let step = Step::Outcome(
-                EffectKey { target, attempt: 1 },
-                outcome.clone(),
-                sight.clone(),
-            );
-            Some((next, step))
-        }
-        Step::See(id, _) => {
-            let running = next.state.services[id].rollout.clone()?;
-            let it = next.state.rollouts.get_mut(&running).map(Arc::make_mut)?;
-            it.progress.entry = STEP_ENTRIES_MAX;
-            let it = next.state.services.get_mut(id).map(Arc::make_mut)?;
-            it.plan.canary.as_mut()?.entry = STEP_ENTRIES_MAX;
-            Some((next, step.clone()))
-        }
-        _ => None,
     }
 }
