@@ -8,7 +8,7 @@ use super::Context;
 use super::arguments::LogsArguments;
 use crate::client::lines::Lines;
 use crate::client::types::LogLine;
-use crate::output::text::clock;
+use crate::output::text::{self, clock};
 use crate::output::{Exit, Failure};
 
 /// How long to wait before the log is opened again.
@@ -78,21 +78,8 @@ fn query(arguments: &LogsArguments) -> Result<Vec<(&'static str, String)>, Failu
 
 /// `30s`, `10m`, `2h`, `1d`.
 pub(super) fn parse_duration(text: &str) -> Result<SignedDuration, Failure> {
-    let wrong = || Failure::usage(format!("{text:?} is no duration")).hint("30s, 10m, 2h, 1d");
-    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let number: i64 = digits.parse().map_err(|_| wrong())?;
-    let seconds = match &text[digits.len()..] {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    number
-        .checked_mul(seconds)
-        .filter(|seconds| *seconds >= 0)
-        .map(SignedDuration::from_secs)
-        .ok_or_else(wrong)
+    text::parse_duration(text)
+        .ok_or_else(|| Failure::usage(format!("{text:?} is no duration")).hint("30s, 10m, 2h, 1d"))
 }
 
 /// Prints lines until there are no more; the time of the last one.

@@ -1,7 +1,7 @@
 //! Small pieces of text: times, durations, hashes, colours of states.
 
 use anstyle::{AnsiColor, Style};
-use jiff::{Timestamp, Unit};
+use jiff::{SignedDuration, Timestamp, Unit};
 
 /// How many digits of a hash are shown.
 const SHORT_HASH: usize = 12;
@@ -62,6 +62,23 @@ pub fn duration_ms(milliseconds: f64) -> String {
         3600..86_400 => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
         _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3600),
     }
+}
+
+/// What people write for a duration: `30s`, `10m`, `2h`, `1d`; none where it is none of these.
+pub fn parse_duration(text: &str) -> Option<SignedDuration> {
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let number: i64 = digits.parse().ok()?;
+    let seconds = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    number
+        .checked_mul(seconds)
+        .filter(|seconds| *seconds >= 0)
+        .map(SignedDuration::from_secs)
 }
 
 /// How long until a time, or how long ago: `in 3 min 20 s`, `5.0 s ago`.

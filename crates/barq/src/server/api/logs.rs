@@ -35,7 +35,8 @@ const ASK_EVERY: Duration = Duration::from_millis(300);
 /// A blank line in the silence.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Fields in which a line of JSON names its request.
-const REQUEST_ID_FIELDS: [&str; 3] = ["request_id", "requestId", "x-request-id"];
+pub(in super::super) const REQUEST_ID_FIELDS: [&str; 3] =
+    ["request_id", "requestId", "x-request-id"];
 
 /// Which lines.
 #[derive(Debug, Clone, Deserialize, IntoParams)]
@@ -120,7 +121,10 @@ impl Tail {
 
     /// One page; how many lines it had.
     async fn read(&mut self) -> Result<usize, Problem> {
-        let page: api::LogPage = self.server.node.ask("GET", &self.path()?).await?;
+        let page = self
+            .server
+            .log_page(&self.service, &self.parameters())
+            .await?;
         let lines = page.lines.len();
         self.after = Some(page.next);
         for line in page.lines {
@@ -132,21 +136,14 @@ impl Tail {
         Ok(lines)
     }
 
-    fn path(&self) -> Result<String, Problem> {
+    fn parameters(&self) -> Vec<(&'static str, String)> {
         let mut parameters = vec![("limit", PAGE_LINES.to_string())];
         parameters.extend(self.query.revision.clone().map(|it| ("revision", it)));
         parameters.extend(self.query.severity.clone().map(|it| ("severity", it)));
         let since = self.query.since.map(|at| at.as_millisecond().to_string());
         parameters.extend(since.map(|it| ("since_ms", it)));
         parameters.extend(self.after.clone().map(|it| ("after", it)));
-        let base = format!("http://node/v1/services/{}/logs", self.service);
-        let url = reqwest::Url::parse_with_params(&base, &parameters)
-            .map_err(|error| Problem::invalid(error.to_string()))?;
-        Ok(format!(
-            "{}?{}",
-            url.path(),
-            url.query().unwrap_or_default()
-        ))
+        parameters
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -200,6 +197,19 @@ fn converted(line: api::LogLine) -> LogLine {
 }
 
 impl Server {
+    /// One page of a service's lines, as the node has them: its parameters are those of `barq_node::api`.
+    pub(in super::super) async fn log_page(
+        &self,
+        service: &ServiceId,
+        parameters: &[(&'static str, String)],
+    ) -> Result<api::LogPage, Problem> {
+        let base = format!("http://node/v1/services/{service}/logs");
+        let url = reqwest::Url::parse_with_params(&base, parameters)
+            .map_err(|error| Problem::invalid(error.to_string()))?;
+        let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+        Ok(self.node.ask("GET", &path).await?)
+    }
+
     /// How many lines of a severity a revision has written since then, up to a limit.
     pub(super) async fn count_lines(
         &self,

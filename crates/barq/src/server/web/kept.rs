@@ -1,7 +1,7 @@
 //! What pages remember beside the state, until the server ends: nothing that anything but a page relies on.
 
-use super::output::Outputs;
 use super::logs::Readings;
+use super::output::Outputs;
 use super::service::Verifications;
 
 /// All of it.

@@ -1,0 +1,195 @@
+//! Which lines an address asks for.
+
+use axum::extract::Query;
+use barq_core::identity::{RevisionName, ServiceId};
+use barq_node::logs::Severity;
+use http::Uri;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use super::super::super::problem::Problem;
+use super::super::filters;
+use crate::output::text::parse_duration;
+
+/// The longest text that is looked for.
+const TEXT_CHARACTERS_MAX: usize = 200;
+
+/// A log page's address, understood.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in super::super) struct LogsPlace {
+    /// Whose lines.
+    pub(super) service: ServiceId,
+    /// Of this revision alone.
+    pub(super) revision: Option<RevisionName>,
+    /// At least so severe.
+    pub(super) severity: Option<&'static str>,
+    /// With this text, however its letters are written.
+    pub(super) text: Option<String>,
+    /// Not older.
+    pub(super) since: Option<Since>,
+    /// Which of them.
+    pub(super) window: Window,
+}
+
+/// From when on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Since {
+    /// So long before now: as written, and in milliseconds.
+    Span(String, i64),
+    /// A moment.
+    Moment(Timestamp),
+}
+
+/// Which of the lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Window {
+    /// The newest, and those that come.
+    Newest,
+    /// Those before a moment, in milliseconds.
+    Before(i64),
+    /// Those before and after it.
+    Around(i64),
+}
+
+/// What is asked of the page.
+#[derive(Debug, Default, Deserialize)]
+struct LogsQuery {
+    #[serde(default, deserialize_with = "filters::given")]
+    revision: Option<String>,
+    #[serde(default, deserialize_with = "filters::given")]
+    severity: Option<String>,
+    #[serde(default, deserialize_with = "filters::given")]
+    q: Option<String>,
+    #[serde(default, deserialize_with = "filters::given")]
+    since: Option<String>,
+    before: Option<i64>,
+    at: Option<i64>,
+}
+
+impl LogsPlace {
+    /// Of an address.
+    pub(in super::super) fn of(name: &str, uri: &Uri) -> Result<Self, Problem> {
+        let service: ServiceId = name
+            .parse()
+            .map_err(|_| Problem::unknown("service", name))?;
+        let Query(query) = Query::<LogsQuery>::try_from_uri(uri)
+            .map_err(|error| Problem::invalid(error.to_string()))?;
+        Ok(Self {
+            revision: query
+                .revision
+                .map(|text| revision(&service, &text))
+                .transpose()?,
+            severity: query.severity.map(|text| severity(&text)).transpose()?,
+            text: query
+                .q
+                .map(|text| text.chars().take(TEXT_CHARACTERS_MAX).collect()),
+            since: query.since.map(|text| since(&text)).transpose()?,
+            window: match (query.before, query.at) {
+                (Some(before), _) => Window::Before(before),
+                (None, Some(at)) => Window::Around(at),
+                (None, None) => Window::Newest,
+            },
+            service,
+        })
+    }
+
+    /// Whether it shows what comes.
+    pub(in super::super) fn is_live(&self) -> bool {
+        self.window == Window::Newest
+    }
+
+    /// Whether it leaves lines out.
+    pub(super) fn is_filtered(&self) -> bool {
+        self.revision.is_some()
+            || self.severity.is_some()
+            || self.text.is_some()
+            || self.since.is_some()
+    }
+
+    /// The same filter's lines of another window.
+    pub(super) fn address(&self, window: Window) -> String {
+        let revision = self.revision.as_ref().map(ToString::to_string);
+        let since = self.since.as_ref().map(Since::to_text);
+        let (before, at) = match window {
+            Window::Newest => (None, None),
+            Window::Before(before) => (Some(before.to_string()), None),
+            Window::Around(at) => (None, Some(at.to_string())),
+        };
+        filters::address(
+            &format!("/services/{}/logs", self.service),
+            &[
+                ("revision", revision.as_deref()),
+                ("severity", self.severity),
+                ("q", self.text.as_deref()),
+                ("since", since.as_deref()),
+                ("before", before.as_deref()),
+                ("at", at.as_deref()),
+            ],
+        )
+    }
+
+    /// The moment before which nothing is shown, in milliseconds.
+    pub(super) fn not_before(&self, now: Timestamp) -> Option<i64> {
+        match self.since.as_ref()? {
+            Since::Span(_, span_ms) => Some(now.as_millisecond().saturating_sub(*span_ms)),
+            Since::Moment(moment) => Some(moment.as_millisecond()),
+        }
+    }
+
+    /// Whether a line has the text that is looked for.
+    pub(super) fn matches(&self, line: &str) -> bool {
+        self.text
+            .as_ref()
+            .is_none_or(|text| line.to_lowercase().contains(&text.to_lowercase()))
+    }
+
+    /// What the node is asked, but for the position.
+    pub(super) fn parameters(&self, limit: usize) -> Vec<(&'static str, String)> {
+        let revision = self.revision.as_ref().map(ToString::to_string);
+        let mut parameters = vec![("limit", limit.to_string())];
+        parameters.extend(revision.map(|it| ("revision", it)));
+        parameters.extend(self.severity.map(|it| ("severity", it.to_owned())));
+        parameters
+    }
+}
+
+impl Since {
+    /// As it stands in an address.
+    pub(super) fn to_text(&self) -> String {
+        match self {
+            Self::Span(text, _) => text.clone(),
+            Self::Moment(moment) => moment.to_string(),
+        }
+    }
+}
+
+/// The name, its number, or its tag.
+fn revision(service: &ServiceId, text: &str) -> Result<RevisionName, Problem> {
+    let number = text.trim_start_matches('r').parse::<u32>().ok();
+    match number {
+        Some(number) => Ok(RevisionName {
+            service: service.clone(),
+            number,
+        }),
+        None => text.parse().map_err(|_| Problem::unknown("revision", text)),
+    }
+}
+
+fn severity(text: &str) -> Result<&'static str, Problem> {
+    let severity: Severity = text.parse().map_err(|_| {
+        Problem::invalid(format!("{text:?} is no severity")).hint("DEBUG, INFO, WARNING or ERROR")
+    })?;
+    Ok(severity.as_str())
+}
+
+fn since(text: &str) -> Result<Since, Problem> {
+    if let Ok(moment) = text.parse() {
+        return Ok(Since::Moment(moment));
+    }
+    let span: SignedDuration = parse_duration(text).ok_or_else(|| {
+        Problem::invalid(format!("{text:?} is neither a time nor a duration"))
+            .hint("30s, 10m, 2h, 1d, or a time as 2026-03-01T12:30:00Z")
+    })?;
+    let span_ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    Ok(Since::Span(text.to_owned(), span_ms))
+}
