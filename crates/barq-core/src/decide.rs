@@ -5,6 +5,7 @@
 //! whatever made it apply. Nothing is done here; events say what happened, `pending` what must be done.
 
 mod access;
+mod act;
 mod delivery;
 mod gate;
 mod outcome;
@@ -14,6 +15,8 @@ mod rollout;
 mod steer;
 
 use jiff::{SignedDuration, Timestamp};
+
+pub use act::Act;
 
 use crate::command::{Command, Context, Rejection};
 use crate::configuration::Role;

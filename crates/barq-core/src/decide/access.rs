@@ -5,7 +5,7 @@
 //! alice, so that nobody, not even an admin, acts in her name unseen, and a token that has leaked makes no further ones.
 //! They may no more than `alice`, and end with it: whoever gets the name after her begins with nothing of hers.
 
-use super::Draft;
+use super::{Act, Draft};
 use crate::command::Rejection;
 use crate::configuration::Role;
 use crate::event::{AccessEvent, Actor, Event};
@@ -42,7 +42,9 @@ impl Draft<'_> {
     }
 
     fn may_create_person(&self, name: &str) -> Result<(), Rejection> {
-        self.require(Role::Admin, || format!("create the token {name}"))?;
+        self.require(Act::Administer.needs(), || {
+            format!("create the token {name}")
+        })?;
         check_name(name, name)?;
         if name == Actor::barq().name {
             let why = "the journal names barq itself so";
@@ -97,7 +99,9 @@ impl Draft<'_> {
         let actor = &self.context.actor.name;
         let own = *actor == name || actor == person(&name);
         if !own {
-            self.require(Role::Admin, || format!("revoke the token {name}"))?;
+            self.require(Act::Administer.needs(), || {
+                format!("revoke the token {name}")
+            })?;
         }
         if !self.state.tokens.contains_key(&name) {
             return Err(Rejection::Unknown {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::Draft;
+use super::{Act, Draft};
 use crate::command::Rejection;
 use crate::configuration::{Approval as ApprovalRule, Configuration, Environment, Role, loosening};
 use crate::delivery::{Approval, Delivery, Gate, Phase};
@@ -404,4 +404,4 @@ fn describe(revision: Option<&crate::identity::RevisionName>) -> String {
 }
 
 /// The least role that may steer rollouts, lock and roll back.
-pub(super) const STEERS: Role = Role::Operator;
+pub(super) const STEERS: Role = Act::Steer.needs();

@@ -1,8 +1,8 @@
 //! A branch moved: a delivery begins. Also the same commit again, by `retry`.
 
-use super::Draft;
+use super::{Act, Draft};
 use crate::command::{PushedRef, Rejection, Tip};
-use crate::configuration::{Configuration, Role};
+use crate::configuration::Configuration;
 use crate::event::{AppEvent, DeliveryEvent, Event, Push};
 use crate::identity::{AppName, DeliveryId};
 
@@ -13,7 +13,7 @@ impl Draft<'_> {
     /// Every branch's push begins a delivery; a deletion and a tag are only recorded. The same push again is a duplicate,
     /// and changes nothing.
     pub(super) fn push(&mut self, pushed: PushedRef) -> Result<(), Rejection> {
-        self.require(Role::Developer, || format!("push to {}", pushed.app))?;
+        self.require(Act::Push.needs(), || format!("push to {}", pushed.app))?;
         let known = self.state.apps.get(&pushed.app);
         let tip = pushed.tip.as_ref().map(|tip| &tip.commit.hash);
         if known.and_then(|app| app.refs.get(&pushed.name)) == tip && known.is_some() {
@@ -125,9 +125,9 @@ impl Draft<'_> {
     /// The same commit as a new delivery.
     pub(super) fn retry(&mut self, id: &DeliveryId, force: bool) -> Result<(), Rejection> {
         let needs = if force {
-            Role::Operator
+            Act::Force.needs()
         } else {
-            Role::Developer
+            Act::Push.needs()
         };
         self.require(needs, || format!("retry {id}"))?;
         let delivery = self.known_delivery(id)?;
