@@ -12,7 +12,7 @@ use barq_engine::journal::{IncidentCursor, IncidentFilter};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::super::access::Caller;
 use super::super::convert::{self, in_milliseconds};
@@ -25,18 +25,43 @@ use super::super::shapes::{
 use super::super::{Server, Shared, story};
 
 /// Which incidents to list.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct IncidentsQuery {
+pub(in super::super) struct IncidentsQuery {
     /// Of this service.
-    service: Option<String>,
+    pub(in super::super) service: Option<String>,
     /// Of this app.
-    app: Option<String>,
+    pub(in super::super) app: Option<String>,
+    /// In this environment.
+    pub(in super::super) environment: Option<String>,
+    /// `open` or `resolved`.
+    #[param(inline)]
+    pub(in super::super) state: Option<IncidentState>,
     /// Items of a page; 50, at most 500.
-    limit: Option<usize>,
+    pub(in super::super) limit: Option<usize>,
     /// The `next` of the page before.
-    before: Option<String>,
+    pub(in super::super) before: Option<String>,
+}
+
+/// Whether an incident is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in super::super) enum IncidentState {
+    /// No later delivery has succeeded there.
+    Open,
+    /// One has.
+    Resolved,
+}
+
+impl IncidentState {
+    /// Its word.
+    pub(in super::super) fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Resolved => "resolved",
+        }
+    }
 }
 
 /// Incidents, newest first.
@@ -72,7 +97,11 @@ pub(super) async fn get(
 }
 
 impl Server {
-    async fn list_incidents(&self, query: &IncidentsQuery) -> Result<Page<IncidentLine>, Problem> {
+    /// A page of the list.
+    pub(in super::super) async fn list_incidents(
+        &self,
+        query: &IncidentsQuery,
+    ) -> Result<Page<IncidentLine>, Problem> {
         let view = self.engine.view();
         let before = query
             .before
@@ -106,7 +135,11 @@ impl Server {
         Ok(Page { items, next })
     }
 
-    async fn report(&self, id: &IncidentId) -> Result<(Incident, Report), Problem> {
+    /// An incident and its report.
+    pub(in super::super) async fn report(
+        &self,
+        id: &IncidentId,
+    ) -> Result<(Incident, Report), Problem> {
         let unknown = || Problem::unknown("incident", &id.to_string());
         let journal = self.engine.journal();
         let incident = history::incident(journal, id).await?.ok_or_else(unknown)?;
@@ -157,13 +190,18 @@ impl Server {
 fn filter(view: &View, query: &IncidentsQuery) -> Option<IncidentFilter> {
     let mut filter = IncidentFilter {
         app: query.app.clone(),
-        ..IncidentFilter::default()
+        environment: query.environment.clone(),
+        states: query.state.iter().map(|it| it.name().to_owned()).collect(),
     };
     if let Some(name) = &query.service {
         let id: ServiceId = name.parse().ok()?;
         let service = view.state.service(&id)?;
         let app = convert::app_of(view, service)?;
         if filter.app.as_ref().is_some_and(|asked| *asked != app) {
+            return None;
+        }
+        let asked = filter.environment.as_ref();
+        if asked.is_some_and(|asked| *asked != service.environment) {
             return None;
         }
         filter.app = Some(app);
@@ -185,11 +223,11 @@ fn line(incident: &Incident) -> IncidentLine {
 }
 
 fn state(incident: &Incident) -> &'static str {
-    if incident.resolved.is_some() {
-        "resolved"
-    } else {
-        "open"
-    }
+    let state = match incident.resolved {
+        Some(_) => IncidentState::Resolved,
+        None => IncidentState::Open,
+    };
+    state.name()
 }
 
 fn document(incident: &Incident, report: Report) -> IncidentReport {

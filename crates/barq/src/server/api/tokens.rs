@@ -1,4 +1,4 @@
-//! Tokens: made, listed, revoked. A token is shown once and stored as a hash.
+//! Tokens: made, listed, revoked. A token is shown once and stored as a hash. Admins see all, everybody else their own.
 //!
 //! So that a repeated request gets the same token without it being stored, a token that is made under an idempotency key
 //! is a code of that request under the server's own key.
@@ -6,8 +6,10 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use barq_core::Act;
 use barq_core::command::Command;
-use barq_core::configuration::Role;
+use barq_core::event::Actor;
+use barq_core::identity::person;
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -30,7 +32,7 @@ pub(super) struct TokensQuery {
     before: Option<String>,
 }
 
-/// Makes a token.
+/// Makes a token: an admin for anybody (`alice`), everybody for themselves (`alice/laptop`, with at most their role).
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = TokenRequest, responses((status = 200, description = "The token, shown this once", body = NewToken)))]
 pub(super) async fn create(
     State(server): State<Shared>,
@@ -42,32 +44,14 @@ pub(super) async fn create(
         .await
 }
 
-/// The tokens that are valid, by name.
+/// The tokens that are valid, by name: all for an admin, else one's own.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(TokensQuery), responses((status = 200, description = "A page", body = Page<TokenLine>)))]
 pub(super) async fn list(
     State(server): State<Shared>,
     Caller(actor): Caller,
     Parameters(query): Parameters<TokensQuery>,
 ) -> Result<Json<Page<TokenLine>>, Problem> {
-    if actor.role < Role::Admin {
-        return Err(barq_core::command::Rejection::NotAllowed {
-            actor: actor.to_string(),
-            what: "list the tokens".to_owned(),
-            needs: Role::Admin,
-        }
-        .into());
-    }
-    let view = server.engine.view();
-    let all: Vec<TokenLine> = view
-        .state
-        .tokens
-        .iter()
-        .map(|(name, token)| TokenLine {
-            name: name.clone(),
-            role: token.role.to_string(),
-            created_at: token.created_at,
-        })
-        .collect();
+    let all = server.tokens_seen_by(&actor);
     let before = query.before.as_deref();
     Ok(Json(pages::by_name(
         all,
@@ -77,7 +61,7 @@ pub(super) async fn list(
     )))
 }
 
-/// Ends a token.
+/// Ends a token; a person's with all that the person has made.
 #[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "tokens", params(("name" = String, Path, description = "The token's name")), responses((status = 204, description = "It is no longer valid")))]
 pub(super) async fn revoke(
     State(server): State<Shared>,
@@ -102,7 +86,33 @@ pub(super) async fn whoami(Caller(actor): Caller) -> Json<Whoami> {
 }
 
 impl Server {
+    /// The tokens that somebody may know of, by name.
+    pub(in super::super) fn tokens_seen_by(&self, actor: &Actor) -> Vec<TokenLine> {
+        let view = self.engine.view();
+        let all = actor.role >= Act::Administer.needs();
+        let tokens = view.state.tokens.iter();
+        tokens
+            .filter(|(name, _)| all || person(name) == person(&actor.name))
+            .filter_map(|(name, token)| {
+                Some(TokenLine {
+                    name: name.clone(),
+                    role: view.state.role(name)?.to_string(),
+                    created_at: token.created_at,
+                })
+            })
+            .collect()
+    }
+
     async fn create_token(&self, order: &Order, request: TokenRequest) -> Result<Answer, Problem> {
+        Answer::json(&self.new_token(order, request).await?)
+    }
+
+    /// Makes a token, to be shown this once.
+    pub(in super::super) async fn new_token(
+        &self,
+        order: &Order,
+        request: TokenRequest,
+    ) -> Result<NewToken, Problem> {
         let now = Timestamp::now();
         // To the microsecond, as the journal keeps it: a repeated request must find the same.
         let now = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
@@ -118,7 +128,7 @@ impl Server {
             Done::Now(_) => token,
             Done::Before(_) => self.token(order, &request.name, created_at)?,
         };
-        Answer::json(&NewToken {
+        Ok(NewToken {
             name: request.name,
             role: request.role.to_string(),
             token,
