@@ -153,6 +153,11 @@ impl Server {
             let label = format!("{{class=\"{}xx\"}}", index + 1);
             text.sample("barq_requests_total", &label, count.load(Ordering::Relaxed));
         }
+        let name = "barq_web_renderings_total";
+        text.head(name, "counter", "Renderings of open pages, by kind of page");
+        for (kind, count) in self.live.renderings() {
+            text.sample(name, &format!("{{page=\"{kind}\"}}"), count);
+        }
         if let Ok(head) = self.engine.journal().head().await {
             let name = "barq_journal_events_total";
             text.head(name, "counter", "Events in the journal");
@@ -197,6 +202,11 @@ impl Server {
                 "barq_incidents_open",
                 "Incidents that are not resolved",
                 open as u64,
+            ),
+            (
+                "barq_web_browsers",
+                "Open pages in browsers",
+                self.live.browsers() as u64,
             ),
         ];
         let memory = resident_bytes();
