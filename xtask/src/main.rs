@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod simulate;
 mod tidy;
 
@@ -20,6 +21,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure the real binary against the numbers that it promises
+    Bench(bench::Arguments),
     /// Run seeds of the simulation: crashes, losses and people at any moment, checked in every step
     Simulate(simulate::Arguments),
     /// Check the house rules that the compiler does not: crate imports, charters, lengths, banned words
@@ -31,6 +34,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
     };

@@ -55,7 +55,7 @@ struct Payload {
 ///
 /// # Errors
 /// `CodecError::Encode`.
-pub(crate) fn encode(recorded: &Recorded) -> Result<journal::NewEvent, CodecError> {
+pub fn encode(recorded: &Recorded) -> Result<journal::NewEvent, CodecError> {
     let event = &recorded.event;
     let payload = journal::Document::encode(&Payload {
         role: recorded.actor.role,

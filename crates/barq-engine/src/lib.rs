@@ -18,5 +18,5 @@ pub mod recall;
 pub mod simulation;
 mod words;
 
-pub use codec::{CodecError, decode};
+pub use codec::{CodecError, decode, encode};
 pub use words::chain;
