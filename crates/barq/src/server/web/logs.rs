@@ -12,6 +12,7 @@ mod search;
 
 use std::time::Duration;
 
+use barq_engine::engine::View;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -51,10 +52,7 @@ pub(super) async fn page(
         title: title(place),
         mood: if away { Mood::Trouble } else { Mood::Calm },
         section: Section::Home,
-        trail: vec![
-            (name.to_owned(), format!("/services/{name}")),
-            ("logs".to_owned(), format!("/services/{name}/logs#newest")),
-        ],
+        trail: trail(&view, place),
         fragments: vec![
             Fragment::new("head", html! { h1 { "Logs of " (name) } }),
             Fragment::new("filters", form::filters(place, service)),
@@ -63,6 +61,13 @@ pub(super) async fn page(
             Fragment::new("newest", newest),
         ],
     })
+}
+
+fn trail(view: &View, place: &LogsPlace) -> Vec<(String, String)> {
+    let mut trail = super::service::trail_to(view, &place.service);
+    let path = format!("/services/{}/logs#newest", place.service);
+    trail.push(("logs".to_owned(), path));
+    trail
 }
 
 fn title(place: &LogsPlace) -> String {

@@ -5,6 +5,7 @@
 
 mod empty;
 mod history;
+mod names;
 mod running;
 mod serving;
 mod sight;
@@ -23,8 +24,11 @@ use super::super::Server;
 use super::super::problem::Problem;
 use super::elements;
 use super::page::{Fragment, Mood, Page, Section};
+use super::place::Audience;
+use super::steer;
 use sight::Sight;
 
+pub(super) use names::trail_to;
 pub(super) use sight::short_name;
 pub(super) use verification::{Verifications, verify};
 
@@ -59,6 +63,7 @@ struct ServiceQuery {
 pub(super) async fn page(
     server: &Server,
     place: &ServicePlace,
+    audience: &Audience,
     now: Timestamp,
 ) -> Result<Page, Problem> {
     let view = server.engine.view();
@@ -71,6 +76,7 @@ pub(super) async fn page(
     let mut fragments = vec![
         Fragment::new("head", head(&sight)),
         Fragment::new("trouble", trouble::notices(&sight)),
+        Fragment::new("steer", steer::service(&view, service, audience, now)),
         Fragment::new("serving", serving::card(&sight)),
         Fragment::new("traffic", traffic::card(&sight)),
         Fragment::new("running", running::table(&sight)),
@@ -86,16 +92,9 @@ pub(super) async fn page(
         title: title(&sight),
         mood: mood(&sight),
         section: Section::Home,
-        trail: trail(&sight.shown.app, &sight.shown.environment, id.as_str()),
+        trail: trail_to(&view, id),
         fragments,
     })
-}
-
-fn trail(app: &str, environment: &str, name: &str) -> Vec<(String, String)> {
-    vec![
-        (app.to_owned(), "/".to_owned()),
-        (environment.to_owned(), format!("/services/{name}")),
-    ]
 }
 
 fn title(sight: &Sight) -> String {

@@ -52,7 +52,7 @@ pub(super) fn item(place: &LogsPlace, line: &LogLine, id: &str) -> Markup {
     let (class, word) = severity(&line.severity);
     html! {
         li id=(id) class=[class] {
-            a href={ "?at=" (at_ms) "#" (id) } title=(elements::exactly(line.at)) { (line.at.strftime("%H:%M:%S%.3f")) }
+            a href={ "?at=" (at_ms) "#" (id) } title=(elements::exactly(line.at)) { (line.at.strftime("%m-%d %H:%M:%S%.3f")) }
             b { (word) }
             i title={ "instance " (line.instance) } { (revision) " " (instance) }
             span { (message(place, &told.message, at_ms, id)) (fields(&told, at_ms)) }

@@ -10,15 +10,14 @@ use super::super::super::problem::Problem;
 use super::super::elements;
 use super::super::icons::{self, Icon};
 use super::super::page::{Fragment, Mood, Page, Section};
+use super::names;
 
 /// The page; a problem where nothing declares the service.
 pub(super) fn page(server: &Server, view: &View, id: &ServiceId) -> Result<Page, Problem> {
+    let environment =
+        names::environment(view, id).ok_or_else(|| Problem::unknown("service", id.as_str()))?;
+    let app = names::app(view, id, &environment);
     let known = view.state.service(id);
-    let environment = known
-        .map(|service| service.environment.clone())
-        .or_else(|| view.state.declared(id))
-        .ok_or_else(|| Problem::unknown("service", id.as_str()))?;
-    let app = app_of(view, id, &environment);
     let lock = known.and_then(|service| service.lock.as_ref());
     let content = html! {
         div.heading { h1 { (id) } span.state.idle { (icons::icon(Icon::Idle)) "empty" } }
@@ -47,20 +46,12 @@ pub(super) fn page(server: &Server, view: &View, id: &ServiceId) -> Result<Page,
             Mood::Calm
         },
         section: Section::Home,
-        trail: super::trail(app.as_deref().unwrap_or("app"), &environment, id.as_str()),
+        trail: names::trail_to(view, id),
         fragments: vec![
             Fragment::new("head", content),
             Fragment::new("under-way", on_its_way),
         ],
     })
-}
-
-fn app_of(view: &View, id: &ServiceId, environment: &str) -> Option<String> {
-    let named = view.state.apps.iter().find(|(_, app)| {
-        let service = app.service.as_ref();
-        service.is_some_and(|service| format!("{service}-{environment}") == id.as_str())
-    });
-    named.map(|(name, _)| name.to_string())
 }
 
 fn under_way(view: &View, app: Option<&str>) -> Markup {

@@ -23,7 +23,7 @@ pub(super) fn table(sight: &Sight, before: Option<u32>) -> Markup {
         h2 { "Revisions before" }
         @if rows.is_empty() { p.empty { "None is kept beside what runs." } }
         @else {
-            div.scroll tabindex="0" role="region" aria-label="Revisions before" {
+            div.card.scroll tabindex="0" role="region" aria-label="Revisions before" {
                 table.revisions {
                     caption.unseen { "Revisions that are kept without instances, the newest first" }
                     thead { tr {

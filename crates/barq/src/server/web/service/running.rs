@@ -19,7 +19,7 @@ const OPEN_INSTANCES_MAX: usize = 4;
 pub(super) fn table(sight: &Sight) -> Markup {
     html! {
         h2 { "Running revisions" }
-        div.scroll tabindex="0" role="region" aria-label="Running revisions" {
+        div.card.scroll tabindex="0" role="region" aria-label="Running revisions" {
             table.revisions {
                 caption.unseen { "Revisions with traffic or instances, the newest first" }
                 thead { tr {
