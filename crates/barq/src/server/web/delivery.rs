@@ -5,8 +5,10 @@
 
 mod checks;
 mod heading;
+mod line;
 mod release;
 mod result;
+mod stages;
 mod timeline;
 
 use barq_core::delivery::{Delivery, End, Phase};
@@ -15,15 +17,19 @@ use barq_core::rollout::Rollout;
 use barq_engine::engine::View;
 use barq_engine::history::{self, Journey};
 use jiff::Timestamp;
+use maud::Markup;
 
 use super::super::Server;
 use super::super::problem::Problem;
 use super::page::{Fragment, Mood, Page, Section};
+use super::place::Audience;
+use super::steer;
 
 /// The page.
 pub(super) async fn page(
     server: &Server,
     id: &DeliveryId,
+    audience: &Audience,
     now: Timestamp,
 ) -> Result<Page, Problem> {
     // First the view: the journey may then be ahead of it, never behind.
@@ -41,14 +47,25 @@ pub(super) async fn page(
             ("Deliveries".to_owned(), "/deliveries".to_owned()),
             (id.app.to_string(), format!("/deliveries?app={}", id.app)),
         ],
-        fragments: fragments(&view, &journey, now),
+        fragments: fragments(&view, &journey, audience, now),
     })
 }
 
-fn fragments(view: &View, journey: &Journey, now: Timestamp) -> Vec<Fragment> {
+fn fragments(
+    view: &View,
+    journey: &Journey,
+    audience: &Audience,
+    now: Timestamp,
+) -> Vec<Fragment> {
+    let remembered = view.state.delivery(&journey.delivery.id);
+    let steer = remembered.map_or_else(Markup::default, |it| {
+        steer::delivery(view, it, audience, now)
+    });
     vec![
         Fragment::new("heading", heading::heading(&journey.delivery)),
+        Fragment::new("journey", line::line(journey, now)),
         Fragment::new("result", result::result(view, journey, now)),
+        Fragment::new("steer", steer),
         Fragment::new("checks", checks::checks(&journey.delivery)),
         Fragment::new("release", release::release(journey)),
         Fragment::new("rollouts", release::rollouts(journey)),

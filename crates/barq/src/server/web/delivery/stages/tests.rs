@@ -1,0 +1,599 @@
+//! Journeys that went well, badly, or not at all, as the line shows them.
+
+use barq_core::configuration::Configuration;
+use barq_core::event::{
+    Actor, ApprovalBinding, CheckOutcome, Commit, DeliveryEvent, DirectReason, Event, Interruption,
+    Push, Recorded, RollbackCause, RolloutEvent, RolloutStart, StepEntry, Trip,
+};
+use barq_core::identity::{DeliveryId, RevisionName, RolloutId};
+use barq_core::state::{self, State};
+use barq_engine::history::Journey;
+use jiff::Timestamp;
+
+use super::{Kind, Leg, Progress, Stage, legs};
+
+const FILE: &str = r#"
+service = "shop"
+[[check]]
+name = "unit"
+run = "true"
+[[check]]
+name = "lint"
+run = "true"
+[build]
+run = "true"
+files = { "app" = "app" }
+command = ["./app"]
+[environments.production]
+steps = [
+  { traffic = 10, hold = "5m", max_errors = 5 },
+  { traffic = 50, hold = "5m", max_errors = 10 },
+  { traffic = 100 },
+]
+"#;
+
+fn configuration() -> Configuration {
+    let parsed = Configuration::parse(FILE, "barq.toml").expect("a valid file");
+    parsed.configuration
+}
+
+fn delivery() -> DeliveryId {
+    "shop-3".parse().expect("an id")
+}
+
+fn at(second: i64) -> Timestamp {
+    let noon: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
+    Timestamp::from_second(noon.as_second() + second).expect("a time")
+}
+
+/// A story, told event by event.
+#[derive(Default, Clone)]
+struct Story(Vec<(u64, Recorded)>);
+
+impl Story {
+    fn pushed(configuration: Result<Configuration, &str>, delivered: bool) -> Self {
+        let commit = Commit {
+            hash: "b".repeat(40).parse().expect("a hash"),
+            author_name: "Ann".to_owned(),
+            author_email: String::new(),
+            subject: "Be good".to_owned(),
+            committed_at: at(0),
+        };
+        let push = Push {
+            commits: vec![commit.clone()],
+            commit,
+            branch: "main".to_owned(),
+            before: None,
+            delivered,
+            configuration: configuration.map(Box::new).map_err(str::to_owned),
+            retry_of: None,
+            forced: false,
+        };
+        Self::default().then(0, DeliveryEvent::Pushed(Box::new(push)))
+    }
+
+    fn then(self, second: i64, event: DeliveryEvent) -> Self {
+        self.told(second, Event::Delivery(delivery(), event))
+    }
+
+    fn rolls(self, environment: &str, second: i64, event: RolloutEvent) -> Self {
+        let id = rollout(environment);
+        self.told(second, Event::Rollout(id, event))
+    }
+
+    fn told(mut self, second: i64, event: Event) -> Self {
+        let actor = Actor {
+            name: "eve".to_owned(),
+            ..Actor::barq()
+        };
+        let recorded = Recorded {
+            at: at(second),
+            actor,
+            event,
+        };
+        self.0.push((self.0.len() as u64 + 1, recorded));
+        self
+    }
+
+    /// Checks after 12 s, an image after 60 s.
+    fn built() -> Self {
+        Self::pushed(Ok(configuration()), true)
+            .check("unit", 10, CheckOutcome::Passed)
+            .check("lint", 12, CheckOutcome::Passed)
+            .then(12, DeliveryEvent::BuildStarted)
+            .then(60, image())
+    }
+
+    fn check(self, name: &str, second: i64, outcome: CheckOutcome) -> Self {
+        let check = name.to_owned();
+        let duration_ms = 1000;
+        self.then(
+            second,
+            DeliveryEvent::CheckFinished {
+                check,
+                outcome,
+                duration_ms,
+            },
+        )
+    }
+
+    fn arrives(self, environment: &str, second: i64) -> Self {
+        let environment = environment.to_owned();
+        self.then(second, DeliveryEvent::Arrived { environment })
+    }
+
+    /// Deployed in 20 s, smoke tests in 5 s.
+    fn deployed(self, environment: &str, second: i64) -> Self {
+        self.rolls(
+            environment,
+            second,
+            RolloutEvent::Started(Box::new(start(environment))),
+        )
+        .rolls(
+            environment,
+            second + 20,
+            RolloutEvent::Deployed { ready: 1 },
+        )
+        .rolls(
+            environment,
+            second + 25,
+            RolloutEvent::SmokePassed { lines: Vec::new() },
+        )
+    }
+
+    /// Up to the gate of production.
+    fn at_the_gate() -> Self {
+        let asked = DeliveryEvent::ApprovalAsked {
+            environment: "production".to_owned(),
+            role: barq_core::configuration::Role::TechLead,
+            expires_at: at(90_000),
+            separate_approver: false,
+            reasons: Vec::new(),
+        };
+        Self::built()
+            .arrives("staging", 60)
+            .deployed("staging", 60)
+            .rolls("staging", 85, entered(1, 100))
+            .rolls("staging", 92, RolloutEvent::Succeeded)
+            .arrives("production", 92)
+            .then(92, asked)
+    }
+
+    /// Approved after 400 s.
+    fn approved() -> Self {
+        let approved = DeliveryEvent::Approved {
+            environment: "production".to_owned(),
+            binding: ApprovalBinding {
+                image: digest(),
+                configuration: String::new(),
+                stable: None,
+            },
+            message: None,
+        };
+        Self::at_the_gate().then(492, approved)
+    }
+
+    /// 10 % from second 530 on.
+    fn canary() -> Self {
+        Self::approved()
+            .deployed("production", 492)
+            .rolls("production", 530, entered(1, 10))
+    }
+
+    fn journey(self) -> Journey {
+        let mut state = State::default();
+        for (_, event) in &self.0 {
+            state::apply(&mut state, event);
+        }
+        let mut rollouts: Vec<_> = state
+            .rollouts
+            .values()
+            .map(|it| it.as_ref().clone())
+            .collect();
+        rollouts.sort_by_key(|rollout| rollout.started_at);
+        Journey {
+            delivery: state.delivery(&delivery()).cloned().expect("pushed"),
+            rollouts,
+            events: self.0,
+        }
+    }
+}
+
+fn rollout(environment: &str) -> RolloutId {
+    format!("shop-3-{environment}").parse().expect("an id")
+}
+
+fn digest() -> barq_core::identity::ImageDigest {
+    format!("sha256:{}", "a".repeat(64))
+        .parse()
+        .expect("a digest")
+}
+
+fn image() -> DeliveryEvent {
+    DeliveryEvent::ImageBuilt {
+        image: digest(),
+        size_bytes: 1,
+        duration_ms: 48_000,
+    }
+}
+
+fn revision(environment: &str, number: u32) -> RevisionName {
+    RevisionName {
+        service: format!("shop-{environment}").parse().expect("a service"),
+        number,
+    }
+}
+
+fn start(environment: &str) -> RolloutStart {
+    let configuration = configuration();
+    RolloutStart {
+        service: format!("shop-{environment}").parse().expect("a service"),
+        revision: revision(environment, 3),
+        image: digest(),
+        commit: "b".repeat(40).parse().expect("a hash"),
+        settings: configuration.environment(environment).expect("it").clone(),
+        health: configuration.health.clone(),
+        smoke: configuration.smoke.clone(),
+        configuration: "digest".to_owned(),
+        branch: "main".to_owned(),
+        stable: Some(revision(environment, 2)),
+        commits: Vec::new(),
+        since: None,
+        size: 1,
+    }
+}
+
+fn entered(step: u32, traffic: u8) -> RolloutEvent {
+    RolloutEvent::StepEntered(StepEntry {
+        step,
+        traffic,
+        max_errors: None,
+    })
+}
+
+fn back(cause: RollbackCause, detected: i64) -> RolloutEvent {
+    RolloutEvent::RollbackStarted {
+        cause,
+        to: Some(revision("production", 2)),
+        size: 0,
+        detected_at: at(detected),
+    }
+}
+
+fn tripped(second: i64) -> RolloutEvent {
+    let trip = Trip {
+        number: 1,
+        revision: revision("production", 3),
+        generation: 2,
+        step: 1,
+        errors: 5,
+        at: at(second),
+        shifted_us: 1234,
+        in_flight: 0,
+        recall: None,
+    };
+    back(RollbackCause::Tripped(trip), second)
+}
+
+/// A line for each leg; `!` is late.
+fn shown(legs: &[Leg], now: Timestamp) -> String {
+    let leg = |leg: &Leg| {
+        let stages: Vec<String> = leg.stages.iter().map(|it| stage(it, now)).collect();
+        let name = leg.environment.as_deref().unwrap_or("pipeline");
+        format!("{name}: {}", stages.join(" · "))
+    };
+    legs.iter().map(leg).collect::<Vec<_>>().join("\n")
+}
+
+fn stage(stage: &Stage, now: Timestamp) -> String {
+    let kind = match stage.kind {
+        Kind::Step(_, share) => format!("{share} %"),
+        kind => format!("{kind:?}").to_lowercase(),
+    };
+    let took = match stage.progress {
+        Progress::UnderWay => stage.counted_from().map(|from| super::between(from, now)),
+        _ => stage.took(),
+    };
+    let took = took.map_or_else(String::new, |took| format!(" {took:?}"));
+    let late = if stage.over(now).is_some() { "!" } else { "" };
+    let note = stage
+        .note
+        .as_ref()
+        .map_or_else(String::new, |note| format!(" ({note})"));
+    let progress = match stage.progress {
+        Progress::Passed => String::new(),
+        other => format!(" {other:?}").to_lowercase(),
+    };
+    format!("{kind}{took}{late}{progress}{note}")
+}
+
+fn check(story: Story, now: i64, expect: &str) {
+    assert_eq!(shown(&legs(&story.journey()), at(now)), expect.trim());
+}
+
+const AHEAD: &str = "\nstaging: deploy ahead · smoke ahead · shift ahead\n\
+    production: approval ahead · deploy ahead · smoke ahead · 10 % ahead · 50 % ahead · verify ahead";
+const NOT_REACHED: &str = "\nstaging: deploy notreached · smoke notreached · shift notreached\n\
+    production: approval notreached · deploy notreached · smoke notreached · 10 % notreached · 50 % notreached · verify notreached";
+const PIPELINE: &str = "pipeline: push 0ns · checks 12s · build 48s\n";
+const STAGED: &str =
+    "pipeline: push 0ns · checks 12s · build 48s\nstaging: deploy 20s · smoke 5s · shift 7s\n";
+
+#[test]
+fn the_pipeline() {
+    let pushed = || Story::pushed(Ok(configuration()), true);
+    check(
+        pushed(),
+        5,
+        &format!("pipeline: push 0ns · checks 5s underway · build ahead{AHEAD}"),
+    );
+    check(
+        pushed(),
+        31,
+        &format!("pipeline: push 0ns · checks 31s! underway · build ahead{AHEAD}"),
+    );
+    let failing = pushed().check("unit", 8, CheckOutcome::Failed { code: 1 });
+    check(
+        failing.clone(),
+        9,
+        &format!("pipeline: push 0ns · checks 9s underway (unit) · build ahead{AHEAD}"),
+    );
+    let reason = || "checks failed".to_owned();
+    let failed = failing
+        .check("lint", 40, CheckOutcome::TimedOut)
+        .then(40, DeliveryEvent::Failed { reason: reason() });
+    check(
+        failed,
+        99,
+        &format!(
+            "pipeline: push 0ns · checks 40s! bad (unit, lint) · build notreached{NOT_REACHED}"
+        ),
+    );
+    let built = Story::built();
+    check(built, 61, &format!("{PIPELINE}{}", AHEAD.trim_start()));
+    let broken = pushed()
+        .then(12, DeliveryEvent::BuildStarted)
+        .then(200, DeliveryEvent::Failed { reason: reason() });
+    check(
+        broken,
+        201,
+        &format!("pipeline: push 0ns · checks 12s · build 188s! bad{NOT_REACHED}"),
+    );
+    let cancelled = pushed().then(7, DeliveryEvent::Cancelled { message: None });
+    check(
+        cancelled,
+        9,
+        &format!(
+            "pipeline: push 0ns · checks 7s stopped (cancelled by eve) · build notreached{NOT_REACHED}"
+        ),
+    );
+}
+
+#[test]
+fn what_is_not_delivered_has_no_way_ahead() {
+    let branch = Story::pushed(Ok(configuration()), false)
+        .check("unit", 8, CheckOutcome::Passed)
+        .then(9, DeliveryEvent::Succeeded);
+    check(branch, 20, "pipeline: push 0ns · checks 9s");
+    let reason = "line 3".to_owned();
+    let broken = Story::pushed(Err("line 3"), true).then(0, DeliveryEvent::Failed { reason });
+    check(broken, 20, "pipeline: push 0ns · configuration 0ns bad");
+}
+
+#[test]
+fn the_gate() {
+    let waits = "production: approval waits · deploy ahead · smoke ahead · 10 % ahead · 50 % ahead · verify ahead";
+    check(Story::at_the_gate(), 4000, &format!("{STAGED}{waits}"));
+    let rejected = Story::at_the_gate().then(100, DeliveryEvent::Rejected { message: None });
+    let rest = "deploy notreached · smoke notreached · 10 % notreached · 50 % notreached · verify notreached";
+    check(
+        rejected,
+        4000,
+        &format!("{STAGED}production: approval 8s bad (rejected by eve) · {rest}"),
+    );
+    let by = "shop-4".parse().expect("an id");
+    let superseded = Story::at_the_gate().then(100, DeliveryEvent::Superseded { by });
+    let took = "approval 8s stopped (shop-4 took its place)";
+    check(
+        superseded,
+        4000,
+        &format!("{STAGED}production: {took} · {rest}"),
+    );
+    let expired = Story::at_the_gate().then(100, DeliveryEvent::Expired);
+    let took = "approval 8s stopped (nobody approved in time)";
+    check(
+        expired,
+        4000,
+        &format!("{STAGED}production: {took} · {rest}"),
+    );
+}
+
+#[test]
+fn its_turn() {
+    let waits = Story::built().arrives("staging", 60);
+    let rest = "production: approval ahead · deploy ahead · smoke ahead · 10 % ahead · 50 % ahead · verify ahead";
+    check(
+        waits.clone(),
+        70,
+        &format!(
+            "{PIPELINE}staging: turn waits · deploy ahead · smoke ahead · shift ahead\n{rest}"
+        ),
+    );
+    let waited = waits.clone().deployed("staging", 100);
+    check(
+        waited,
+        130,
+        &format!("{PIPELINE}staging: turn 40s · deploy 20s · smoke 5s · shift 5s underway\n{rest}"),
+    );
+    let rest = "production: approval notreached · deploy notreached · smoke notreached · 10 % notreached · 50 % notreached · verify notreached";
+    let cancelled = waits.then(75, DeliveryEvent::Cancelled { message: None });
+    check(
+        cancelled,
+        130,
+        &format!(
+            "{PIPELINE}staging: turn 15s stopped · deploy notreached · smoke notreached · shift notreached\n{rest}"
+        ),
+    );
+}
+
+#[test]
+fn a_good_canary() {
+    let production = "production: approval 400s (by eve) · deploy 20s · smoke 5s · prepare 13s";
+    check(
+        Story::canary(),
+        600,
+        &format!("{STAGED}{production} · 10 % 70s underway · 50 % ahead · verify ahead"),
+    );
+    let second = Story::canary()
+        .rolls("production", 831, RolloutEvent::StepPassed { step: 1 })
+        .rolls("production", 832, entered(2, 50));
+    check(
+        second.clone(),
+        900,
+        &format!("{STAGED}{production} · 10 % 301s · 50 % 68s underway · verify ahead"),
+    );
+    let done = second
+        .rolls("production", 1240, RolloutEvent::StepPassed { step: 2 })
+        .rolls("production", 1241, entered(3, 100))
+        .rolls(
+            "production",
+            1243,
+            RolloutEvent::Verified { lines: Vec::new() },
+        )
+        .rolls("production", 1243, RolloutEvent::Succeeded)
+        .then(1243, DeliveryEvent::Succeeded);
+    check(
+        done,
+        9999,
+        &format!("{STAGED}{production} · 10 % 301s · 50 % 408s! · verify 2s"),
+    );
+}
+
+#[test]
+fn a_canary_that_is_steered() {
+    let production = "production: approval 400s (by eve) · deploy 20s · smoke 5s · prepare 13s";
+    let paused = Story::canary().rolls("production", 600, RolloutEvent::Paused);
+    check(
+        paused.clone(),
+        9999,
+        &format!("{STAGED}{production} · 10 % paused · 50 % ahead · verify ahead"),
+    );
+    let resumed = paused.rolls("production", 1600, RolloutEvent::Resumed);
+    check(
+        resumed.clone(),
+        1700,
+        &format!("{STAGED}{production} · 10 % 170s underway · 50 % ahead · verify ahead"),
+    );
+    let promoted = resumed
+        .rolls("production", 1700, RolloutEvent::Promoted { full: true })
+        .rolls("production", 1700, RolloutEvent::StepPassed { step: 1 })
+        .rolls("production", 1702, entered(3, 100));
+    check(
+        promoted,
+        1703,
+        &format!(
+            "{STAGED}{production} · 10 % 170s (promoted by eve) · 50 % skipped · verify 1s underway"
+        ),
+    );
+    let interrupted = Story::canary().rolls(
+        "production",
+        540,
+        RolloutEvent::Interrupted(Interruption::LeaseExpired),
+    );
+    let note = "it lost its traffic with no verdict, and was entered again";
+    check(
+        interrupted,
+        550,
+        &format!("{STAGED}{production} · 10 % 20s underway ({note}) · 50 % ahead · verify ahead"),
+    );
+}
+
+#[test]
+fn a_canary_that_goes_back() {
+    let production = "production: approval 400s (by eve) · deploy 20s · smoke 5s · prepare 13s";
+    let back_again = |shifted_us| RolloutEvent::RolledBack { shifted_us };
+    let ended = DeliveryEvent::RolledBack {
+        environment: "production".to_owned(),
+    };
+    let bad = Story::canary()
+        .rolls("production", 560, tripped(560))
+        .rolls("production", 561, back_again(1500))
+        .then(561, ended);
+    let note = bad.clone().journey().rollouts[1]
+        .rollback
+        .as_ref()
+        .map(|record| barq_core::report::because(&record.cause))
+        .expect("it was rolled back");
+    check(
+        bad,
+        9999,
+        &format!(
+            "{STAGED}{production} · 10 % 30s bad ({note}) · rollback 1.5ms · 50 % notreached · verify notreached"
+        ),
+    );
+    let cause = RollbackCause::Aborted { message: None };
+    let note = barq_core::report::because(&cause);
+    let aborted = Story::canary().rolls("production", 560, back(cause, 560));
+    check(
+        aborted.clone(),
+        561,
+        &format!(
+            "{STAGED}{production} · 10 % 30s stopped ({note}) · rollback 1s underway · 50 % ahead · verify ahead"
+        ),
+    );
+    let over = aborted
+        .rolls("production", 562, RolloutEvent::Aborted)
+        .then(562, DeliveryEvent::Cancelled { message: None });
+    check(
+        over,
+        9999,
+        &format!(
+            "{STAGED}{production} · 10 % 30s stopped ({note}) · rollback 2s · 50 % notreached · verify notreached"
+        ),
+    );
+}
+
+#[test]
+fn a_deployment_that_fails() {
+    let reason = || "its instances were not ready in time".to_owned();
+    let failed = Story::built()
+        .arrives("staging", 60)
+        .rolls(
+            "staging",
+            60,
+            RolloutEvent::Started(Box::new(start("staging"))),
+        )
+        .rolls("staging", 120, RolloutEvent::Failed { reason: reason() })
+        .then(120, DeliveryEvent::Failed { reason: reason() });
+    let rest = "production: approval notreached · deploy notreached · smoke notreached · 10 % notreached · 50 % notreached · verify notreached";
+    check(
+        failed,
+        9999,
+        &format!(
+            "{PIPELINE}staging: deploy 60s! bad ({}) · smoke notreached · shift notreached\n{rest}",
+            reason()
+        ),
+    );
+}
+
+#[test]
+fn a_first_rollout_has_no_canary() {
+    let first = Story::approved()
+        .deployed("production", 492)
+        .rolls(
+            "production",
+            517,
+            RolloutEvent::WentDirect(DirectReason::NoStable),
+        )
+        .rolls("production", 518, entered(3, 100))
+        .rolls("production", 530, RolloutEvent::Succeeded)
+        .then(530, DeliveryEvent::Succeeded);
+    let why = "no canary: nothing served before";
+    check(
+        first,
+        9999,
+        &format!(
+            "{STAGED}production: approval 400s (by eve) · deploy 20s · smoke 5s · 10 % skipped ({why}) · 50 % skipped ({why}) · verify 12s ({why})"
+        ),
+    );
+}
