@@ -8,6 +8,7 @@
 )]
 
 mod apart;
+mod browser;
 mod crash;
 mod deaths;
 mod disaster;
@@ -27,6 +28,7 @@ use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+pub(crate) use browser::{Browser, PHONE, WIDE, key};
 pub(crate) use deaths::{Death, Deaths, moments, only_those_in_flight_broke};
 pub(crate) use disk::on_a_disk_of_its_own;
 pub(crate) use load::{Connections, Load, Sample, failed};

@@ -59,7 +59,7 @@ impl Barq {
 }
 
 /// Processes that were started for this directory: it is in their arguments, their environment or where they are.
-fn of(place: &Path) -> Vec<(u32, PathBuf)> {
+pub(super) fn of(place: &Path) -> Vec<(u32, PathBuf)> {
     let place = place.as_os_str().as_bytes();
     let mentions = |bytes: &[u8]| bytes.windows(place.len()).any(|window| window == place);
     let table = std::fs::read_dir("/proc").expect("a process table");

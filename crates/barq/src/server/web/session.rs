@@ -96,7 +96,7 @@ impl Server {
     }
 
     /// Whose session the browser sends; none where it has none, or one that has ended.
-    fn viewer(&self, headers: &HeaderMap, now: Timestamp) -> Option<Viewer> {
+    pub(super) fn viewer(&self, headers: &HeaderMap, now: Timestamp) -> Option<Viewer> {
         let name = self.cookie_name();
         let sent = headers.get_all(COOKIE).into_iter();
         sent.filter_map(|header| header.to_str().ok())

@@ -1,18 +1,28 @@
 //! What browsers are told of a page: the difference to its version before, and all of it. Made once, sent to many.
 
 use axum::body::Bytes;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
 use super::super::layout;
 use super::super::page::{Content, Fragment, Line, Page};
 
-/// The browser comes back after a second where the connection breaks.
-pub(super) const GREETING: &[u8] = b"retry: 1000\nevent: alive\ndata:\n\n";
-/// A sign of life.
-pub(super) const ALIVE: &[u8] = b"event: alive\ndata:\n\n";
-/// The page must be asked for anew.
+/// The page must be asked for anew. The browser comes back after a second where the connection breaks.
 pub(super) const RELOAD: &str = "retry: 1000\nevent: renew\ndata:\n\n";
+
+/// The first that a browser hears.
+pub(super) fn greeting(now: Timestamp) -> Bytes {
+    Bytes::from(format!(
+        "retry: 1000\nevent: alive\ndata: {}\n\n",
+        now.as_millisecond()
+    ))
+}
+
+/// A sign of life, and what time it is: the browser's own clock may be wrong, and then its countdowns would be.
+pub(super) fn alive(now: Timestamp) -> Bytes {
+    Bytes::from(format!("event: alive\ndata: {}\n\n", now.as_millisecond()))
+}
 
 /// A version of a page.
 #[derive(Debug)]
@@ -40,7 +50,7 @@ impl Message {
     pub(super) fn new(page: &Page, version: &str, before: Option<(&Page, &str)>) -> Self {
         let whole = |fragment: &Fragment| {
             let markup = fragment.markup().into_string();
-            (fragment.id, Change::Whole(markup))
+            (fragment.id.as_ref(), Change::Whole(markup))
         };
         let all: Vec<_> = page.fragments.iter().map(whole).collect();
         let changed: Vec<_> = page
@@ -49,7 +59,7 @@ impl Message {
             .filter_map(|fragment| {
                 let (before, _) = before?;
                 let old = before.fragments.iter().find(|old| old.id == fragment.id);
-                change(old, fragment).map(|change| (fragment.id, change))
+                change(old, fragment).map(|change| (fragment.id.as_ref(), change))
             })
             .collect();
         Self {
@@ -99,10 +109,13 @@ fn moved<'a>(old: &[Line], new: &'a [Line]) -> Option<(usize, &'a [Line])> {
     fits.then(|| (drop, &new[stayed.len()..]))
 }
 
-fn event(page: &Page, version: &str, fragments: &[(&'static str, Change)]) -> Bytes {
+fn event(page: &Page, version: &str, fragments: &[(&str, Change)]) -> Bytes {
+    // A page may get a fragment, or lose one: all of them tell where each belongs.
+    let order: Vec<_> = page.fragments.iter().map(|it| it.id.as_ref()).collect();
     let document = json!({
         "title": format!("{} · barq", page.title),
         "icon": layout::icon(page.mood),
+        "order": order,
         "fragments": fragments,
     });
     Bytes::from(format!("id: {version}\ndata: {document}\n\n"))

@@ -1,7 +1,7 @@
 //! What a browser is told so that it shows the newest version.
 
 use maud::html;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::page::{Fragment, Line, Mood, Page, Section};
 use super::message::Message;
@@ -87,4 +87,16 @@ fn a_version_changes_with_everything_that_is_shown() {
     let mut mooded = page("x", 0..2);
     mooded.mood = Mood::Trouble;
     assert_ne!(base, mooded.version());
+}
+
+#[test]
+fn a_page_that_gets_or_loses_a_fragment_says_where_each_belongs() {
+    let old = page("1 of 5", 0..3);
+    let mut new = page("1 of 5", 0..3);
+    new.fragments.remove(0);
+    new.fragments.insert(1, Fragment::new("more", html! { p { "more" } }));
+    let (_, document) = told(&message(&new, Some(&old)), &old.version());
+    assert_eq!(document["order"], json!(["heading", "more", "lines"]));
+    assert_eq!(document["fragments"].as_array().map(Vec::len), Some(1));
+    assert_eq!(document["fragments"][0][0], "more");
 }
