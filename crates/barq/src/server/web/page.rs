@@ -3,6 +3,8 @@
 //! It knows nothing of how pages are laid out or sent. Rendering must not depend on the clock but by what is shown of the
 //! state: a fragment that is rendered twice of the same state must be the same, or every browser is told of a change.
 
+use std::borrow::Cow;
+
 use maud::{Markup, html};
 use sha2::{Digest, Sha256};
 
@@ -69,7 +71,7 @@ pub(super) enum Section {
 #[derive(Debug)]
 pub(super) struct Fragment {
     /// Unique in its page; letters, digits and `-`.
-    pub(super) id: &'static str,
+    pub(super) id: Cow<'static, str>,
     /// What it shows.
     pub(super) content: Content,
 }
@@ -94,9 +96,9 @@ pub(super) struct Line {
 
 impl Fragment {
     /// A fragment that is replaced as a whole.
-    pub(super) fn new(id: &'static str, markup: Markup) -> Self {
+    pub(super) fn new(id: impl Into<Cow<'static, str>>, markup: Markup) -> Self {
         Self {
-            id,
+            id: id.into(),
             content: Content::Whole(markup),
         }
     }
@@ -104,7 +106,7 @@ impl Fragment {
     /// A list that grows at its end.
     pub(super) fn lines(id: &'static str, lines: Vec<Line>) -> Self {
         Self {
-            id,
+            id: id.into(),
             content: Content::Lines(lines),
         }
     }

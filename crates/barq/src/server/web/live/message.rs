@@ -48,10 +48,6 @@ enum Change {
 impl Message {
     /// What to tell of a page; `before`: the one that was told of last.
     pub(super) fn new(page: &Page, version: &str, before: Option<(&Page, &str)>) -> Self {
-        let whole = |fragment: &Fragment| {
-            let markup = fragment.markup().into_string();
-            (fragment.id.as_ref(), Change::Whole(markup))
-        };
         let all: Vec<_> = page.fragments.iter().map(whole).collect();
         let changed: Vec<_> = page
             .fragments
@@ -77,6 +73,11 @@ impl Message {
             false => self.all.clone(),
         }
     }
+}
+
+fn whole(fragment: &Fragment) -> (&str, Change) {
+    let markup = fragment.markup().into_string();
+    (fragment.id.as_ref(), Change::Whole(markup))
 }
 
 /// How a fragment became another; none where it is the same.
