@@ -23,7 +23,7 @@ use crate::output::chain;
 /// The file that says how a commit is delivered.
 const FILE: &str = "barq.toml";
 /// Commits of a push that are remembered.
-const COMMITS_MAX: usize = 100;
+pub(super) const COMMITS_MAX: usize = 100;
 /// After a push that could not be recorded.
 const AGAIN: Duration = Duration::from_secs(5);
 

@@ -24,6 +24,7 @@ use super::super::problem::Problem;
 use super::page::{Fragment, Mood, Page, Section};
 use super::place::Audience;
 use super::steer;
+use checks::Told;
 
 /// The page.
 pub(super) async fn page(
@@ -38,6 +39,7 @@ pub(super) async fn page(
         .await?
         .ok_or_else(|| Problem::unknown("delivery", &id.to_string()))?;
     let delivery = &journey.delivery;
+    let checks = checks::read(server, delivery).await?;
     Ok(Page {
         kind: "delivery",
         title: title(&journey),
@@ -47,13 +49,14 @@ pub(super) async fn page(
             ("Deliveries".to_owned(), "/deliveries".to_owned()),
             (id.app.to_string(), format!("/deliveries?app={}", id.app)),
         ],
-        fragments: fragments(&view, &journey, audience, now),
+        fragments: fragments(&view, &journey, &checks, audience, now),
     })
 }
 
 fn fragments(
     view: &View,
     journey: &Journey,
+    checks: &[Told],
     audience: &Audience,
     now: Timestamp,
 ) -> Vec<Fragment> {
@@ -66,9 +69,8 @@ fn fragments(
         Fragment::new("journey", line::line(journey, now)),
         Fragment::new("result", result::result(view, journey, now)),
         Fragment::new("steer", steer),
-        Fragment::new("checks", checks::checks(&journey.delivery)),
+        Fragment::new("checks", checks::checks(&journey.delivery, checks)),
         Fragment::new("release", release::release(journey)),
-        Fragment::new("rollouts", release::rollouts(journey)),
         Fragment::new("timeline", timeline::timeline(journey)),
     ]
 }

@@ -26,6 +26,7 @@ use super::page::{Fragment, Line, Mood, Page, Section};
 use super::{deliveries, elements};
 use crate::output::text;
 use reader::{Excerpt, LINES_MAX, Part};
+use rows::Manner;
 
 pub(super) use reader::Outputs;
 
@@ -137,6 +138,27 @@ pub(super) async fn page(server: &Server, place: &OutputPlace) -> Result<Page, P
     })
 }
 
+/// The last lines, as items of a list elsewhere.
+pub(super) async fn tail(
+    server: &Server,
+    delivery: &DeliveryId,
+    name: &str,
+    lines: u64,
+) -> Result<Vec<Line>, RunnerError> {
+    let Some(run) = outputs::latest(&server.runner, delivery, name)? else {
+        return Ok(Vec::new());
+    };
+    let kept = &server.kept.outputs;
+    let excerpt = kept.excerpt(&server.runner, &run, Part::End(lines)).await?;
+    let path = format!("/deliveries/{delivery}/checks/{name}");
+    let manner = Manner {
+        path: &path,
+        ..Manner::default()
+    };
+    let rows = excerpt.rows.iter();
+    Ok(rows.map(|row| rows::line(row, manner)).collect())
+}
+
 /// From the state, or, once that has forgotten it, from the journal.
 async fn delivery(server: &Server, id: &DeliveryId) -> Result<Delivery, Problem> {
     if let Some(delivery) = server.engine.view().state.delivery(id) {
@@ -189,7 +211,11 @@ fn fitting(excerpt: &Excerpt, part: Part) -> Shown {
         bytes += line.markup.len();
         first || bytes <= LINES_BYTES_MAX
     };
-    let lines = excerpt.rows.iter().map(|row| rows::line(row, None, ""));
+    let manner = Manner {
+        targets: true,
+        ..Manner::default()
+    };
+    let lines = excerpt.rows.iter().map(|row| rows::line(row, manner));
     let lines: Vec<Line> = match part {
         Part::From(_) => lines.take_while(|line| fits(line)).collect(),
         Part::End(_) | Part::Before(_) => {
@@ -225,7 +251,12 @@ async fn found(
         shown.found += 1;
         if shown.lines.len() < FOUND_MAX && bytes < LINES_BYTES_MAX {
             let from = row.number.saturating_sub(LINES_BEFORE).max(1);
-            let line = rows::line(&row, Some(sought), &format!("{path}?from={from}"));
+            let manner = Manner {
+                sought: Some(sought),
+                targets: true,
+                path: &format!("{path}?from={from}"),
+            };
+            let line = rows::line(&row, manner);
             bytes += line.markup.len();
             shown.lines.push(line);
         }

@@ -5,10 +5,10 @@ use barq_engine::history::Journey;
 use maud::{Markup, html};
 
 use super::super::super::story;
-use super::super::elements;
+use super::super::{elements, times};
 
 /// Entries that are seen at once; the others are folded.
-const SHOWN: usize = 8;
+const SHOWN: usize = 10;
 
 pub(super) fn timeline(journey: &Journey) -> Markup {
     let told: Vec<&Recorded> = journey
@@ -21,11 +21,11 @@ pub(super) fn timeline(journey: &Journey) -> Markup {
     let (newest, older) = told.split_at(told.len().min(SHOWN));
     html! {
         h2 { "What happened" }
-        ol.timeline { @for recorded in newest { (entry(recorded)) } }
+        (entries(newest))
         @if !older.is_empty() {
             details #older {
                 summary { (older.len()) " earlier" }
-                ol.timeline { @for recorded in older { (entry(recorded)) } }
+                (entries(older))
             }
         }
     }
@@ -36,12 +36,25 @@ fn worth_telling(event: &Event) -> bool {
     !matches!(event, Event::Rollout(_, RolloutEvent::Progressed { .. }))
 }
 
+/// Under the day of each.
+fn entries(told: &[&Recorded]) -> Markup {
+    let days = told.chunk_by(|one, next| times::day(one.at) == times::day(next.at));
+    html! {
+        @for day in days {
+            @if let Some(first) = day.first() { p.day.quiet.small { (times::day(first.at)) } }
+            ol.story { @for recorded in day { (entry(recorded)) } }
+        }
+    }
+}
+
 fn entry(recorded: &Recorded) -> Markup {
     html! {
         li {
-            (elements::clock(recorded.at))
-            span { (story::tell(recorded)) }
-            @if let Some(person) = story::person(recorded) { span.quiet { (person) } }
+            span.quiet { (elements::clock(recorded.at)) }
+            span.told {
+                (story::tell(recorded))
+                @if let Some(person) = story::person(recorded) { span.quiet { " · " (person) } }
+            }
         }
     }
 }

@@ -13,15 +13,26 @@ const LINE_BYTES_MAX: usize = 24 * 1024;
 /// Text of a line that is too long otherwise, in characters: none takes more than six bytes of markup.
 const LINE_CHARACTERS_MAX: usize = 4000;
 
-/// A line as an item of the list; `sought`: what is marked in it, as it stands.
-pub(super) fn line(row: &Row, sought: Option<&str>, address: &str) -> Line {
-    let marked = || match sought {
+/// How lines are shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Manner<'a> {
+    /// What is marked in them.
+    pub(super) sought: Option<&'a str>,
+    /// Whether a link can lead to them here.
+    pub(super) targets: bool,
+    /// The page that their numbers lead to; empty: this one.
+    pub(super) path: &'a str,
+}
+
+/// A line as an item of the list.
+pub(super) fn line(row: &Row, manner: Manner<'_>) -> Line {
+    let marked = || match manner.sought {
         Some(sought) => mark(&row.spans, sought),
         None => row.spans.iter().map(|span| (span.clone(), false)).collect(),
     };
-    let mut markup = item(row, &marked(), address);
+    let mut markup = item(row, &marked(), manner);
     if markup.0.len() > LINE_BYTES_MAX {
-        markup = item(row, &cut(row), address);
+        markup = item(row, &cut(row), manner);
     }
     Line {
         key: row.number.to_string(),
@@ -34,11 +45,11 @@ pub(super) fn text(row: &Row) -> String {
     row.spans.iter().map(|span| span.text.as_str()).collect()
 }
 
-fn item(row: &Row, pieces: &[(Span, bool)], address: &str) -> Markup {
+fn item(row: &Row, pieces: &[(Span, bool)], manner: Manner<'_>) -> Markup {
     let number = row.number;
     html! {
-        li id={ "L" (number) } class=[row.remark.then_some("remark")] {
-            a href={ (address) "#L" (number) } { (number) }
+        li id=[manner.targets.then(|| format!("L{number}"))] class=[row.remark.then_some("remark")] {
+            a href={ (manner.path) "#L" (number) } { (number) }
             @for (span, is_sought) in pieces {
                 @if *is_sought { mark { (styled(span)) } } @else { (styled(span)) }
             }
@@ -106,7 +117,15 @@ pub(super) fn places(text: &str, sought: &str) -> Vec<(usize, usize)> {
 mod tests {
     use super::super::ansi::{Pen, spans};
     use super::super::reader::Row;
-    use super::{LINE_BYTES_MAX, line};
+    use super::{LINE_BYTES_MAX, Manner, line};
+
+    fn manner(sought: Option<&str>) -> Manner<'_> {
+        Manner {
+            sought,
+            targets: true,
+            path: "",
+        }
+    }
 
     fn row(text: &str) -> Row {
         Row {
@@ -120,7 +139,7 @@ mod tests {
     fn a_line_is_escaped_coloured_and_marked() {
         let check = |text: &str, sought: Option<&str>, expect: &str| {
             let begin = "<li id=\"L7\"><a href=\"#L7\">7</a>";
-            let markup = line(&row(text), sought, "").markup;
+            let markup = line(&row(text), manner(sought)).markup;
             let rest = markup
                 .strip_prefix(begin)
                 .and_then(|it| it.strip_suffix("</li>"));
@@ -151,7 +170,7 @@ mod tests {
     fn no_line_is_longer_than_its_limit() {
         let colours: String = (0..3000).map(|it| format!("\x1b[3{}m&", it % 7)).collect();
         for text in [colours, "<".repeat(16 * 1024), "\u{1f680}".repeat(4096)] {
-            let markup = line(&row(&text), None, "").markup;
+            let markup = line(&row(&text), manner(None)).markup;
             assert!(
                 markup.len() < LINE_BYTES_MAX + 200,
                 "{} bytes",
