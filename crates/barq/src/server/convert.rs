@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::shapes::Waiting;
 
-pub(super) use delivery::{delivery, in_milliseconds, reason, rollout, rollouts_of};
+pub(super) use delivery::{delivery, in_milliseconds, live_counts, reason, rollout, rollouts_of};
 pub(super) use evidence::review;
 pub(super) use service::{app_of, health, service};
 pub(super) use veto::{as_served, unrecorded};

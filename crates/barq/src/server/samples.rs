@@ -24,7 +24,7 @@ use files::Files;
 use store::Store;
 
 pub(super) use hour::{Hour, Minute};
-pub(super) use series::Series;
+pub(super) use series::{Bin, Series};
 
 /// Between two writings of what has changed: so much of a chart is lost when the server is killed.
 const KEEP_EVERY: Duration = Duration::from_secs(10);

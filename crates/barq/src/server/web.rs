@@ -22,6 +22,7 @@ mod logs;
 mod output;
 mod page;
 mod place;
+mod rollout;
 mod service;
 mod session;
 mod sign_in;

@@ -114,7 +114,7 @@ pub(in super::super) fn in_milliseconds(microseconds: u64) -> f64 {
 }
 
 /// What the node counts now, while the step is the one that it counts; else what was recorded last.
-fn live_counts(view: &View, rollout: &rollout::Rollout) -> Counts {
+pub(in super::super) fn live_counts(view: &View, rollout: &rollout::Rollout) -> Counts {
     let mut recorded = rollout.counts();
     // The tripwire is faster than any record: what it counted stands in its verdict.
     if let Some(RollbackCause::Tripped(trip)) = rollout.rollback.as_ref().map(|it| &it.cause) {

@@ -27,6 +27,7 @@ const STYLE: &str = concat!(
     include_str!("../../../assets/css/6-output.css"),
     include_str!("../../../assets/css/5-service.css"),
     include_str!("../../../assets/css/6-logs.css"),
+    include_str!("../../../assets/css/7-rollout.css"),
     include_str!("../../../assets/css/8-steer.css"),
     include_str!("../../../assets/css/9-incidents.css"),
     include_str!("../../../assets/css/9-tokens.css"),

@@ -4,6 +4,9 @@
 //! shows. Widths are attributes, so that no style is needed, and all that is drawn has whole or half units, so that a
 //! change of state that is not seen changes no markup.
 
+mod line;
+mod scale;
 mod sparkline;
 
+pub(super) use line::{Chart, Line, Mark, MarkKind, chart};
 pub(super) use sparkline::sparkline;

@@ -2,6 +2,7 @@
 
 use super::logs::Readings;
 use super::output::Outputs;
+use super::rollout::{Failures, Stories};
 use super::service::Verifications;
 
 /// All of it.
@@ -11,6 +12,10 @@ pub(in crate::server) struct Kept {
     pub(super) verifications: Verifications,
     /// The logs that somebody looks at.
     pub(super) logs: Readings,
+    /// What the journal tells of rollouts that somebody looks at.
+    pub(super) stories: Stories,
+    /// What the node told of failed requests.
+    pub(super) failures: Failures,
     /// Where the lines of outputs begin.
     pub(super) outputs: Outputs,
 }

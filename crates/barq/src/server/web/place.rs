@@ -15,6 +15,7 @@ use super::deliveries::{self, DeliveriesQuery};
 use super::logs::{self, LogsPlace};
 use super::output::{self, OutputPlace};
 use super::page::Page;
+use super::rollout::{self, RolloutPlace};
 use super::service::{self, ServicePlace};
 use super::session::Viewer;
 use super::{delivery, home, incident, incidents, tokens};
@@ -25,6 +26,7 @@ pub(super) const PATHS: &[&str] = &[
     "/deliveries",
     "/deliveries/{id}",
     "/deliveries/{id}/checks/{name}",
+    "/rollouts/{id}",
     "/services/{name}",
     "/services/{name}/logs",
     "/incidents",
@@ -43,6 +45,8 @@ pub(super) enum Place {
     Delivery(DeliveryId),
     /// What a check of it writes.
     Output(OutputPlace),
+    /// A rollout.
+    Rollout(RolloutPlace),
     /// An app in an environment.
     Service(ServicePlace),
     /// What its instances write.
@@ -73,6 +77,7 @@ impl Place {
             ["deliveries"] => query(uri).map(Self::Deliveries),
             ["deliveries", id] => deliveries::parse(id).map(Self::Delivery),
             ["deliveries", id, "checks", name] => OutputPlace::of(id, name, uri).map(Self::Output),
+            ["rollouts", id] => RolloutPlace::of(id, uri).map(Self::Rollout),
             ["services", name] => ServicePlace::of(name, uri).map(Self::Service),
             ["services", name, "logs"] => LogsPlace::of(name, uri).map(Self::Logs),
             ["incidents"] => query(uri).map(Self::Incidents),
@@ -89,6 +94,7 @@ impl Place {
             | Self::Deliveries(_)
             | Self::Delivery(_)
             | Self::Output(_)
+            | Self::Rollout(_)
             | Self::Service(_)
             | Self::Logs(_)
             | Self::Incidents(_)
@@ -122,7 +128,8 @@ impl Place {
             Self::Deliveries(query) => deliveries::page(server, query, now).await,
             Self::Delivery(id) => delivery::page(server, id, now).await,
             Self::Output(place) => output::page(server, place).await,
-            Self::Service(place) => service::page(server, place, now).await,
+            Self::Rollout(place) => rollout::page(server, place, audience, now).await,
+            Self::Service(place) => service::page(server, place, audience, now).await,
             Self::Logs(place) => logs::page(server, place, now).await,
             Self::Incidents(wanted) => incidents::page(server, wanted).await,
             Self::Incident(id) => incident::page(server, id, now).await,

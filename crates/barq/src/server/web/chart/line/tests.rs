@@ -1,0 +1,132 @@
+//! Charts as numbers.
+
+use super::{Chart, Geometry, Line, Mark, MarkKind, PLOT, TOP, layout, render};
+
+fn words(value: f64) -> String {
+    format!("{value}/s")
+}
+
+fn check(canary: &[Option<f64>], stable: &[Option<f64>], marks: &[Mark]) -> Geometry {
+    with(canary, stable, marks, layout)
+}
+
+/// Values one second apart, the first after half a second.
+fn with<T>(
+    canary: &[Option<f64>],
+    stable: &[Option<f64>],
+    marks: &[Mark],
+    then: impl Fn(&Chart<'_>) -> T,
+) -> T {
+    let line = |name, values: &[Option<f64>]| Line {
+        name,
+        values: (0..)
+            .map(|at| at * 1000 + 500)
+            .zip(values.iter().copied())
+            .collect(),
+    };
+    then(&Chart {
+        title: "Requests per second",
+        start_ms: 0,
+        end_ms: 10_000,
+        lines: vec![line("canary", canary), line("stable", stable)],
+        marks,
+        highest_min: 1.0,
+        words,
+    })
+}
+
+fn mark(at_ms: i64, words: &str, kind: MarkKind) -> Mark {
+    Mark {
+        at_ms,
+        words: words.to_owned(),
+        kind,
+    }
+}
+
+#[test]
+fn the_axis_fits_the_highest_value() {
+    let geometry = check(&[Some(3.0), Some(12.0)], &[Some(90.0)], &[]);
+    let values: Vec<_> = geometry
+        .values
+        .iter()
+        .map(|(y, words)| (*y, words.as_str()))
+        .collect();
+    assert_eq!(
+        values,
+        [
+            (TOP + PLOT, "0/s"),
+            (TOP + PLOT / 2, "50/s"),
+            (TOP, "100/s")
+        ]
+    );
+    // In quarters of a pixel from the top: 3 and 12 of 100.
+    assert_eq!(geometry.lines[0].path, "M50 512 150 465");
+    assert_eq!(geometry.lines[0].last.as_deref(), Some("12/s"));
+}
+
+#[test]
+fn a_gap_is_not_drawn_over() {
+    let geometry = check(
+        &[Some(1.0), None, Some(0.5), Some(0.5), None, Some(0.0)],
+        &[],
+        &[],
+    );
+    assert_eq!(
+        geometry.lines[0].path,
+        "M50 0h1M250 264 350 264M550 528h1"
+    );
+    assert_eq!(geometry.lines[1].end, None);
+}
+
+#[test]
+fn names_do_not_stand_on_each_other() {
+    let ends = |canary: f64, stable: f64| {
+        let geometry = check(&[Some(canary)], &[Some(stable)], &[]);
+        geometry.lines.iter().map(|line| line.end.expect("a value").1).collect::<Vec<_>>()
+    };
+    assert_eq!(ends(1.0, 0.0), [TOP, TOP + PLOT]);
+    for (canary, stable) in [(0.5, 0.5), (0.5, 0.52), (0.0, 0.0), (1.0, 1.0), (1.0, 0.99)] {
+        let [one, other] = ends(canary, stable)[..] else {
+            panic!("two lines");
+        };
+        assert!((one - other).abs() >= 15, "{canary} {stable}: {one} {other}");
+        assert!((TOP..=TOP + PLOT).contains(&one) && (TOP..=TOP + PLOT).contains(&other));
+    }
+}
+
+#[test]
+fn of_marks_that_are_near_the_later_one_is_told() {
+    let marks = [
+        mark(1000, "10 %", MarkKind::Step),
+        mark(1500, "50 %", MarkKind::Step),
+        mark(1600, "taken back", MarkKind::Back),
+        mark(12_000, "later", MarkKind::Step),
+    ];
+    let geometry = check(&[], &[], &marks);
+    let placed: Vec<_> = geometry
+        .marks
+        .iter()
+        .map(|mark| (mark.x, mark.words.as_deref()))
+        .collect();
+    assert_eq!(
+        placed,
+        [
+            (100, None),
+            (150, Some("50 %")),
+            (160, Some("taken back")),
+            (1000, Some("later"))
+        ]
+    );
+}
+
+#[test]
+fn it_is_drawn_and_said() {
+    let marks = [
+        mark(1000, "10 %", MarkKind::Step),
+        mark(9500, "taken back", MarkKind::Back),
+    ];
+    let markup = with(&[Some(1.0), Some(2.0)], &[Some(9.0)], &marks, |chart| {
+        render(chart, &layout(chart)).into_string()
+    });
+    insta::assert_snapshot!(markup.replace("><", ">\n<"), @"");
+}
