@@ -26,6 +26,7 @@ mod tests;
 mod tokens;
 mod verify;
 mod watch;
+mod web;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ use clap::Parser as _;
 pub use arguments::{Arguments, Command, DemoArguments, Global, Scenario};
 pub use context::Context;
 pub(crate) use delivery_text::story_line;
+pub(crate) use web::link as sign_in_link;
 
 use crate::output::{Exit, Failure, Output};
 use arguments::ConfigCommand;
@@ -114,6 +116,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Backup { file } => backup::backup(context, &file).await,
         Command::Restore { file } => restore::restore(context, &file).await,
         Command::Token { command } => tokens::token(context, command).await,
+        Command::Web => web::web(context).await,
         Command::Doctor => doctor::doctor(context).await,
     }
 }

@@ -76,6 +76,17 @@ impl Client {
         self.server.as_str().trim_end_matches('/')
     }
 
+    /// The address of one of the server's pages, as it is reached from here: of a path, or of an address by which the
+    /// server knows itself.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn page(&self, address: &str) -> Result<String, Failure> {
+        let wrong = || Failure::failed(format!("{address:?} is no address"));
+        let named = self.server.join(address).map_err(|_| wrong())?;
+        Ok(format!("{}{}", self.server(), named.path()))
+    }
+
     /// Whether the server is on this machine.
     pub fn is_local(&self) -> bool {
         is_loopback(&self.server)

@@ -48,7 +48,7 @@ pub async fn demo(context: &Context, arguments: &DemoArguments) -> Result<Exit, 
     };
     if told.is_ok() && !arguments.exit {
         output.text(&format!(
-            "\nEverything is still running: {}  (Ctrl-C ends it)\n  export BARQ_SERVER={} BARQ_DATA={}",
+            "\nEverything is still running: {}  (Ctrl-C ends it)\n  export BARQ_SERVER={} BARQ_DATA={}\n  barq web   # signs a browser in",
             stage.url(),
             stage.url(),
             stage.data().display()
@@ -82,8 +82,9 @@ async fn interrupted() -> Result<(), Failure> {
 async fn tell(output: Output, stage: &Stage, arguments: &DemoArguments) -> Result<bool, Failure> {
     let client = stage.client()?;
     let repository = Repository::create(stage)?;
+    let link = crate::cli::sign_in_link(&client).await?;
     let story = Story::new(output, client);
-    output.text(&format!("barq is at {}\n", stage.url()));
+    output.text(&format!("Watch it in a browser (the link works once, for two minutes):\n{}", link.url));
 
     chapter(
         output,
@@ -132,6 +133,7 @@ async fn deliver(
     story.say("git push barq main");
     repository.push().await?;
     let id = story.next_after(APP, before).await?;
+    story.look(&format!("/deliveries/{id}"))?;
     story.follow(&id).await
 }
 

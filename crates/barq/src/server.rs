@@ -19,6 +19,7 @@ mod push;
 mod recalls;
 mod samples;
 mod shapes;
+mod sign_in_links;
 pub(crate) mod start;
 mod story;
 #[cfg(test)]
@@ -73,6 +74,7 @@ struct Server {
     /// For codes that nobody else can make.
     key: start::ServerKey,
     answers: idempotency::Answers,
+    links: sign_in_links::SignInLinks,
     /// Streams end with it.
     shutdown: CancellationToken,
     started_at: Timestamp,

@@ -181,7 +181,7 @@ async fn supervise(
         () = signals.next() => Ok(()),
         outcome = bring_up(addresses, children, output) => match outcome {
             Ok(()) => {
-                announce_ready(settings, output);
+                announce_ready(settings, addresses, output);
                 signals.next().await;
                 Ok(())
             }
@@ -294,12 +294,13 @@ fn banner(settings: &UpSettings, addresses: Addresses, output: Output) {
     ));
 }
 
-fn announce_ready(settings: &UpSettings, output: Output) {
+fn announce_ready(settings: &UpSettings, addresses: Addresses, output: Output) {
     if output.json() {
         output.document(&serde_json::json!({"event": "ready", "data": settings.data.root()}));
         return;
     }
-    output.note(
-        "ready. In the repository of your app:\n  barq init            writes barq.toml and adds the remote\n  git push barq main   starts a delivery\n  barq watch           follows it\nCtrl-C stops it.",
-    );
+    output.note(&format!(
+        "ready. Open http://{} in a browser; `barq web` signs it in.\nIn the repository of your app:\n  barq init            writes barq.toml and adds the remote\n  git push barq main   starts a delivery\n  barq watch           follows it\nCtrl-C stops it.",
+        addresses.server
+    ));
 }

@@ -170,6 +170,8 @@ pub enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Print a link that signs a browser in
+    Web,
     /// Say what is installed, what is missing and what to do
     Doctor,
 }
@@ -377,7 +379,7 @@ pub enum AuditCommand {
 pub enum TokenCommand {
     /// Make a token; it is shown this one time
     Create {
-        /// Whose it is: the actor in the journal
+        /// Whose it is: the actor in the journal; `ME/NAME` is one of your own
         name: String,
         /// What it may do
         #[arg(long, value_enum)]

@@ -20,7 +20,9 @@ pub(super) async fn approve(context: &Context, arguments: &GateArguments) -> Res
     let path = ["api", "v1", "deliveries", &arguments.delivery, "evidence"];
     let evidence: Evidence = client.get(&path, &[]).await?;
     if !context.output.json() {
-        context.output.note(&describe(&evidence, Timestamp::now()));
+        let page = format!("{}/deliveries/{}", client.server(), arguments.delivery);
+        let described = describe(&evidence, Timestamp::now());
+        context.output.note(&format!("{described}\n  page      {page}"));
     }
     decide(context, &client, arguments, "approve").await
 }

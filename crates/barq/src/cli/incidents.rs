@@ -25,6 +25,8 @@ pub(super) async fn incidents(
         } else {
             let report = client.text(&path, &[], "text/markdown").await?;
             context.output.text(report.trim_end());
+            let page = format!("{}/incidents/{id}", client.server());
+            context.output.note(&format!("\nin a browser: {page}"));
         }
         return Ok(Exit::Done);
     }

@@ -34,6 +34,9 @@ async fn one(context: &Context, client: &Client, id: &str) -> Result<Exit, Failu
         return Ok(Exit::Done);
     }
     context.output.text(&summary(&delivery, Timestamp::now()));
+    context
+        .output
+        .text(&format!("  page      {}/deliveries/{id}", client.server()));
     for check in &delivery.checks {
         if matches!(check.state.as_str(), "failed" | "timed_out") {
             show_output(context, client, id, &check.name).await;

@@ -31,7 +31,7 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 pub(super) async fn watch(context: &Context, id: Option<String>) -> Result<Exit, Failure> {
     let client = context.client()?;
     let id = context.delivery(&client, id).await?;
-    let mut story = Story::new(context);
+    let mut story = Story::new(context, format!("{}/deliveries/{id}", client.server()));
     let mut events = Events::new(client.clone(), vec![("delivery", id.clone())]);
     // The server is there at the start, or the command is wrong: only later it may be away for a while.
     let mut patience = Duration::ZERO;
@@ -48,15 +48,18 @@ pub(super) async fn watch(context: &Context, id: Option<String>) -> Result<Exit,
 
 struct Story<'a> {
     context: &'a Context,
+    /// Where it is seen in a browser.
+    page: String,
     told: usize,
     waiting: Option<String>,
     drawn: bool,
 }
 
 impl<'a> Story<'a> {
-    fn new(context: &'a Context) -> Self {
+    fn new(context: &'a Context, page: String) -> Self {
         Self {
             context,
+            page,
             told: 0,
             waiting: None,
             drawn: false,
@@ -68,7 +71,7 @@ impl<'a> Story<'a> {
         let output = self.context.output;
         self.erase();
         if self.told == 0 && !output.json() {
-            output.note(&summary_head(delivery));
+            output.note(&format!("{}\n{}", summary_head(delivery), self.page));
         }
         for entry in delivery.timeline.iter().skip(self.told) {
             match output.json() {

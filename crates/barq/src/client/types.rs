@@ -487,6 +487,15 @@ pub struct NewToken {
     pub token: String,
 }
 
+/// A link that signs a browser in.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub struct SignInLink {
+    /// To be opened, once.
+    pub url: String,
+    /// Until then.
+    pub expires_at: Timestamp,
+}
+
 /// An error as the API reports it (RFC 9457).
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 pub struct Problem {

@@ -32,6 +32,12 @@ impl Story {
         self.output.text(&format!("$ {line}"));
     }
 
+    /// Says where that is seen in a browser.
+    pub(super) fn look(&self, path: &str) -> Result<(), Failure> {
+        self.output.text(&format!("  {}", self.client.page(path)?));
+        Ok(())
+    }
+
     /// The newest delivery of an app, if there is one.
     pub(super) async fn newest(&self, app: &str) -> Result<Option<String>, Failure> {
         let query = [("app", app.to_owned()), ("limit", "1".to_owned())];
@@ -99,6 +105,7 @@ impl Story {
             .ok_or_else(|| Failure::failed("the rollback opened no incident"))?;
         self.output.text("");
         self.say(&format!("barq incidents {}", incident.id));
+        self.look(&format!("/incidents/{}", incident.id))?;
         let deadline = Instant::now() + REPORT;
         loop {
             let path = ["api", "v1", "incidents", &incident.id];

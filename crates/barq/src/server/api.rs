@@ -5,7 +5,7 @@
 // What utoipa's macro writes.
 #![allow(unused_qualifications)]
 
-mod audit;
+pub(super) mod audit;
 mod backup;
 mod deliveries;
 mod events;
@@ -15,6 +15,7 @@ mod output;
 mod rollback;
 mod rollouts;
 mod services;
+mod sign_in_links;
 mod tokens;
 mod verify;
 
@@ -105,6 +106,7 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(tokens::create, tokens::list))
         .routes(routes!(tokens::revoke))
         .routes(routes!(tokens::whoami))
+        .routes(routes!(sign_in_links::create))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::detailed))

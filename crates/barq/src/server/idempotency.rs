@@ -55,7 +55,7 @@ impl FromRequest<Shared> for Order {
 
     async fn from_request(request: Request, server: &Shared) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
-        let Caller(actor) = Caller::from_request_parts(&mut parts, server).await?;
+        Caller::from_request_parts(&mut parts, server).await?;
         let key = match parts.headers.get("idempotency-key") {
             Some(key) if key.is_empty() || key.len() > KEY_BYTES_MAX => {
                 return Err(Problem::invalid(format!(
@@ -71,6 +71,8 @@ impl FromRequest<Shared> for Order {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body can't be read")
                     .because(format!("{error}; at most {BODY_BYTES_MAX} bytes are read"))
             })?;
+        // A body may take its time: a token that was revoked meanwhile gives no orders.
+        let Caller(actor) = Caller::from_request_parts(&mut parts, server).await?;
         let uri = parts.uri.to_string();
         Ok(Self {
             actor,

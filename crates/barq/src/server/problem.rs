@@ -133,8 +133,9 @@ impl From<Rejection> for Problem {
                 .hint("ask another person to approve it"),
             Rejection::NotOwner {
                 actor, what, owner, ..
-            } => Self::new(StatusCode::FORBIDDEN, format!("not allowed to {what}"))
-                .because(format!("only the token {owner} may, and this one is {actor}")),
+            } => Self::new(StatusCode::FORBIDDEN, format!("not allowed to {what}")).because(
+                format!("only the token {owner} may, and this one is {actor}"),
+            ),
             Rejection::Conflict { what, why } => Self::conflict(what, why),
         }
     }

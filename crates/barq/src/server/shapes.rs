@@ -447,6 +447,15 @@ pub(super) struct Whoami {
     pub(super) role: String,
 }
 
+/// A link that signs a browser in.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct SignInLink {
+    /// To be opened; by the server's own address.
+    pub(super) url: String,
+    /// Until then, and once.
+    pub(super) expires_at: Timestamp,
+}
+
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Page<T> {

@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::samples::Samples;
+use super::sign_in_links::SignInLinks;
 use super::{Server, ServerSettings, Shared, health, idempotency, journal, recalls};
 use crate::data::{self, DataDirectory};
 
@@ -102,6 +103,7 @@ pub(super) async fn start(
         url: own_url(address),
         key,
         answers: idempotency::Answers::default(),
+        links: SignInLinks::new().context("no randomness")?,
         shutdown: settings.shutdown.clone(),
         started_at: Timestamp::now(),
         requests: health::RequestCounts::default(),

@@ -15,6 +15,7 @@ mod home;
 mod icons;
 mod incident;
 mod incidents;
+mod journal;
 mod kept;
 mod layout;
 mod live;
@@ -22,6 +23,7 @@ mod logs;
 mod output;
 mod page;
 mod place;
+mod review;
 mod rollout;
 mod service;
 mod session;
@@ -40,6 +42,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use jiff::Timestamp;
 use maud::Markup;
 
+use super::idempotency::BODY_BYTES_MAX;
 use super::problem::Problem;
 use super::{Server, Shared};
 use place::Place;
@@ -61,10 +64,15 @@ pub(super) fn router() -> Router<Shared> {
     pages
         .route("/incidents/{id}/report.md", get(incident::markdown))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route(
+            "/sign-in/{link}",
+            get(sign_in::link::show).post(sign_in::link::sign_in),
+        )
         .route("/sign-out", post(sign_in::sign_out))
         .route("/services/{name}/verify", post(service::verify))
         .merge(steer::routes())
         .merge(tokens::routes())
+        .merge(journal::routes())
         .layer(from_fn(guard))
         .route("/live", get(live::stream))
         .route("/assets/{name}", get(assets::get))
@@ -119,6 +127,14 @@ async fn guard(request: Request, next: Next) -> Response {
         .hint("open the page at this server's own address and try it there");
         return secured(failed(None, &problem));
     }
+    // Read before it is asked who sends it: a token that is revoked while a form takes its time gives no orders.
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, BODY_BYTES_MAX).await else {
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the form can't be read")
+            .because(format!("at most {BODY_BYTES_MAX} bytes are read"));
+        return secured(failed(None, &problem));
+    };
+    let request = Request::from_parts(parts, body.into());
     secured(next.run(request).await)
 }
 

@@ -14,7 +14,7 @@ use super::super::problem::Problem;
 use super::super::shapes::{
     AuditEntry, AuditHead, AuditProblem, AuditVerification, AuditVerify, Page,
 };
-use super::super::{Shared, story};
+use super::super::{Server, Shared, story};
 
 /// Heads that one verification compares with.
 const HEADS_MAX: usize = 1000;
@@ -124,26 +124,37 @@ pub(super) async fn verify(
             })
         })
         .collect::<Result<_, Problem>>()?;
-    let report = server.engine.journal().verify(1, &heads).await?;
-    let found = AuditVerification {
-        ok: report.fault.is_none(),
-        events: report.through.sequence,
-        head: (report.through.sequence > 0).then(|| AuditHead {
-            sequence: report.through.sequence,
-            mac: report.through.mac.to_string(),
-        }),
-        problem: report.fault.map(|fault| AuditProblem {
-            sequence: fault.sequence,
-            detail: fault.to_string(),
-        }),
-    };
+    let found = server.verified(&heads).await?;
     // Asked again it is checked again, whatever the key: nothing is changed by it.
     Ok(axum::response::IntoResponse::into_response(Answer::json(
         &found,
     )?))
 }
 
-fn entry(stored: &Recorded) -> Result<AuditEntry, Problem> {
+impl Server {
+    /// Checks the chain, and that these heads are still part of it.
+    pub(in super::super) async fn verified(
+        &self,
+        heads: &[Head],
+    ) -> Result<AuditVerification, Problem> {
+        let report = self.engine.journal().verify(1, heads).await?;
+        Ok(AuditVerification {
+            ok: report.fault.is_none(),
+            events: report.through.sequence,
+            head: (report.through.sequence > 0).then(|| AuditHead {
+                sequence: report.through.sequence,
+                mac: report.through.mac.to_string(),
+            }),
+            problem: report.fault.map(|fault| AuditProblem {
+                sequence: fault.sequence,
+                detail: fault.to_string(),
+            }),
+        })
+    }
+}
+
+/// An event as it is shown.
+pub(in super::super) fn entry(stored: &Recorded) -> Result<AuditEntry, Problem> {
     let unreadable =
         |error: &dyn std::error::Error| Problem::internal("the journal can't be understood", error);
     let recorded = barq_engine::decode(stored).map_err(|error| unreadable(&error))?;

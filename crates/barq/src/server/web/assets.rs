@@ -28,8 +28,10 @@ const STYLE: &str = concat!(
     include_str!("../../../assets/css/5-service.css"),
     include_str!("../../../assets/css/6-logs.css"),
     include_str!("../../../assets/css/7-rollout.css"),
+    include_str!("../../../assets/css/8-review.css"),
     include_str!("../../../assets/css/8-steer.css"),
     include_str!("../../../assets/css/9-incidents.css"),
+    include_str!("../../../assets/css/9-journal.css"),
     include_str!("../../../assets/css/9-tokens.css"),
 );
 const SCRIPT: &str = include_str!("../../../assets/live.js");

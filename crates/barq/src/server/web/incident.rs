@@ -56,8 +56,8 @@ pub(super) async fn page(
             "incident-endpoints",
             sections::endpoints(&report, gathering),
         ),
-        ("incident-timeline", sections::timeline(&report)),
         ("incident-commits", sections::commits(&report)),
+        ("incident-timeline", sections::timeline(&report)),
     ];
     Ok(Page {
         kind: "incident",

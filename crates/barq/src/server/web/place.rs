@@ -18,7 +18,7 @@ use super::page::Page;
 use super::rollout::{self, RolloutPlace};
 use super::service::{self, ServicePlace};
 use super::session::Viewer;
-use super::{delivery, home, incident, incidents, tokens};
+use super::{delivery, home, incident, incidents, journal, review, steer, tokens};
 
 /// The paths of all pages.
 pub(super) const PATHS: &[&str] = &[
@@ -26,11 +26,14 @@ pub(super) const PATHS: &[&str] = &[
     "/deliveries",
     "/deliveries/{id}",
     "/deliveries/{id}/checks/{name}",
+    "/deliveries/{id}/review",
     "/rollouts/{id}",
     "/services/{name}",
     "/services/{name}/logs",
     "/incidents",
     "/incidents/{id}",
+    "/journal",
+    "/journal/{sequence}",
     "/tokens",
 ];
 
@@ -47,6 +50,8 @@ pub(super) enum Place {
     Output(OutputPlace),
     /// A rollout.
     Rollout(RolloutPlace),
+    /// What is known of it, for who decides whether it goes on.
+    Review(DeliveryId),
     /// An app in an environment.
     Service(ServicePlace),
     /// What its instances write.
@@ -55,6 +60,10 @@ pub(super) enum Place {
     Incidents(incidents::Wanted),
     /// An incident's report.
     Incident(IncidentId),
+    /// The journal, a page of it.
+    Journal(journal::Wanted),
+    /// One event of it.
+    Event(u64),
     /// Who looks, and the tokens.
     Tokens,
 }
@@ -76,19 +85,25 @@ impl Place {
             [] => Ok(Self::Home),
             ["deliveries"] => query(uri).map(Self::Deliveries),
             ["deliveries", id] => deliveries::parse(id).map(Self::Delivery),
+            ["deliveries", id, "review"] => deliveries::parse(id).map(Self::Review),
             ["deliveries", id, "checks", name] => OutputPlace::of(id, name, uri).map(Self::Output),
             ["rollouts", id] => RolloutPlace::of(id, uri).map(Self::Rollout),
             ["services", name] => ServicePlace::of(name, uri).map(Self::Service),
             ["services", name, "logs"] => LogsPlace::of(name, uri).map(Self::Logs),
             ["incidents"] => query(uri).map(Self::Incidents),
             ["incidents", id] => incident::id(id).map(Self::Incident),
+            ["journal"] => query::<journal::Wanted>(uri)?.checked().map(Self::Journal),
+            ["journal", sequence] => sequence
+                .parse()
+                .map(Self::Event)
+                .map_err(|_| Problem::unknown("event", sequence)),
             ["tokens"] => Ok(Self::Tokens),
             _ => Err(Problem::unknown("page", uri.path())),
         }
     }
 
     /// For whom it looks as it does for this viewer.
-    pub(super) fn audience(&self, _server: &Server, viewer: &Viewer) -> Audience {
+    pub(super) fn audience(&self, server: &Server, viewer: &Viewer) -> Audience {
         let name = match self {
             Self::Home
             | Self::Deliveries(_)
@@ -98,8 +113,14 @@ impl Place {
             | Self::Service(_)
             | Self::Logs(_)
             | Self::Incidents(_)
-            | Self::Incident(_) => None,
+            | Self::Incident(_)
+            | Self::Journal(_)
+            | Self::Event(_) => None,
             Self::Tokens => Some(viewer.0.name.clone()),
+            Self::Review(id) => {
+                let closed = steer::is_closed_to(&server.engine.view(), id, &viewer.0);
+                closed.then(|| viewer.0.name.clone())
+            }
         };
         Audience {
             role: viewer.0.role,
@@ -126,13 +147,16 @@ impl Place {
         match self {
             Self::Home => home::page(server, now).await,
             Self::Deliveries(query) => deliveries::page(server, query, now).await,
-            Self::Delivery(id) => delivery::page(server, id, now).await,
+            Self::Delivery(id) => delivery::page(server, id, audience, now).await,
             Self::Output(place) => output::page(server, place).await,
+            Self::Review(id) => review::page(server, id, audience, now).await,
             Self::Rollout(place) => rollout::page(server, place, audience, now).await,
             Self::Service(place) => service::page(server, place, audience, now).await,
             Self::Logs(place) => logs::page(server, place, now).await,
             Self::Incidents(wanted) => incidents::page(server, wanted).await,
             Self::Incident(id) => incident::page(server, id, now).await,
+            Self::Journal(wanted) => journal::page(server, wanted).await,
+            Self::Event(sequence) => journal::event_page(server, *sequence).await,
             Self::Tokens => tokens::page(server, audience).await,
         }
     }

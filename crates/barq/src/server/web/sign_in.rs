@@ -1,6 +1,8 @@
 //! Signing in with a token, and out. A browser that was sent here goes back to where it wanted to be, and never to another
 //! server. It knows nothing of what a session is made of.
 
+pub(super) mod link;
+
 use axum::extract::{Form, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -86,8 +88,9 @@ fn form(then: Option<&str>, refused: bool) -> Markup {
             button.primary type="submit" { "Sign in" }
         }
         div #where .hint {
-            p { "On the machine that barq runs on, the first admin's token is in the data directory:" }
-            pre { code { "cat ~/.local/share/barq/admin.token" } }
+            p { "Without copying a token: where the command line works," }
+            pre { code { "barq web" } }
+            p { "prints a link that signs a browser in. On barq's own machine it works at once, as the first admin." }
             p { "An admin makes one for you under Tokens, or with " code { "barq token create NAME --role ROLE" } "." }
         }
     }
