@@ -5,7 +5,8 @@
 use anyhow::Context as _;
 use barq_core::command::Command;
 use barq_core::configuration::Role;
-use barq_core::event::Actor;
+use barq_core::event::{AccessEvent, Actor, Event};
+use barq_engine::journal::{EventFilter, PAGE_ITEMS_MAX};
 
 use super::{Server, access};
 use crate::data;
@@ -22,8 +23,10 @@ pub(super) async fn ensure(server: &Server) -> anyhow::Result<()> {
         return Ok(());
     }
     let left = std::fs::read_to_string(&path).unwrap_or_default();
-    let token = if left.trim().len() == access::token(&[0; 32]).len() {
-        left.trim().to_owned()
+    let left = left.trim();
+    let whole = left.len() == access::token(&[0; 32]).len();
+    let token = if whole && !was_made(server, &access::hash(left)).await? {
+        left.to_owned()
     } else {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).context("cannot make a random token")?;
@@ -42,4 +45,25 @@ pub(super) async fn ensure(server: &Server) -> anyhow::Result<()> {
         .await
         .context("cannot make the first token")?;
     Ok(())
+}
+
+/// Whether the token of that hash was made before: then it has been revoked since, and must not come back.
+async fn was_made(server: &Server, hash: &str) -> anyhow::Result<bool> {
+    let journal = server.engine.journal();
+    let filter = EventFilter {
+        subject: Some(format!("token/{NAME}")),
+        ..EventFilter::default()
+    };
+    let events = journal
+        .read_newest(&filter, None, PAGE_ITEMS_MAX)
+        .await
+        .context("cannot read what became of the first token")?;
+    for event in &events {
+        let recorded = barq_engine::decode(event).context("cannot read the journal")?;
+        if matches!(recorded.event, Event::Access(AccessEvent::TokenCreated { hash: made, .. }) if made == hash)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
