@@ -14,6 +14,9 @@ use super::select::Select;
 /// Items of one page, whatever limit the caller gives.
 pub const PAGE_ITEMS_MAX: usize = 1_000;
 
+/// Events next to a time that are looked at for the place where it is in the journal.
+const PLACES_MAX: usize = 100;
+
 /// In the order of `event_values` and [`recorded`].
 pub(super) const EVENT_COLUMNS: &str =
     "sequence, at_micros, actor, app, subject, kind, version, payload, batch, mac";
@@ -93,7 +96,44 @@ impl Journal {
         if let Some(before) = before {
             select.and("sequence <", i64::try_from(before).unwrap_or(i64::MAX));
         }
+        // Without a place to begin and to end at, all that is newer or older would be read and thrown away.
+        if let Some(until) = filter.until {
+            let places = self.places("at_micros <", until, "at_micros DESC, sequence DESC");
+            let Some(last) = places.await?.into_iter().max() else {
+                return Ok(Vec::new());
+            };
+            select.and("sequence <=", last);
+        }
+        if let Some(since) = filter.since {
+            let places = self.places("at_micros >=", since, "at_micros, sequence");
+            let Some(first) = places.await?.into_iter().min() else {
+                return Ok(Vec::new());
+            };
+            select.and("sequence >=", first);
+        }
         self.select_events(select, "sequence DESC", limit).await
+    }
+
+    /// The places of the events next to a time. Times follow the order of the journal but where the clock was put back: by
+    /// more events than are looked at here, those of that time are told apart by the place alone.
+    async fn places(
+        &self,
+        comparison: &'static str,
+        at: Timestamp,
+        order: &'static str,
+    ) -> Result<Vec<i64>, StorageError> {
+        let mut select = Select::new("sequence", "events");
+        select.and(comparison, at.as_microsecond());
+        let (sql, values) = select.finish(order, PLACES_MAX);
+        let rows = self
+            .shared
+            .database
+            .fetch_all(sql, &values)
+            .await
+            .during(READ_EVENTS)?;
+        rows.iter()
+            .map(|row| row.get(0).during(READ_EVENTS))
+            .collect()
     }
 
     /// As [`Self::read_matching`], but a row that cannot be read does not hide the others: each comes with its sequence.
