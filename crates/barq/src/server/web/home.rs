@@ -1,123 +1,168 @@
-//! All apps: what serves in each environment, and what is on its way.
+//! All apps: what serves in each environment and how well, what is on its way there, and what that waits for.
+//!
+//! A fragment for each app, so that what moves in one sends nothing of the others.
 
-use barq_core::delivery::Delivery;
-use barq_core::identity::AppName;
-use barq_core::service::Service;
+mod app;
+mod environment;
+mod survey;
+
+use std::borrow::Cow;
+
 use barq_engine::engine::View;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::super::Server;
 use super::super::problem::Problem;
-use super::super::{Server, convert};
-use super::elements;
-use super::{chart, elements};
+use super::icons::{self, Icon};
 use super::page::{Fragment, Mood, Page, Section};
+use crate::output::text;
+use survey::{App, Survey};
 
 /// The page.
 pub(super) async fn page(server: &Server, now: Timestamp) -> Result<Page, Problem> {
     let view = server.engine.view();
-    let content = if view.state.apps.is_empty() {
-        nothing_yet(server)
-    } else {
-        html! {
-            h1 { "Apps" }
-            @for app in view.state.apps.keys() { (self::app(server, &view, app, now)) }
-        }
-    };
+    let survey = Survey::of(&view);
+    let mut fragments = vec![Fragment::new("summary", summary(&view, &survey))];
+    if survey.apps.is_empty() {
+        fragments.push(Fragment::new("first", nothing_yet(server)));
+    }
+    for app in &survey.apps {
+        let id: Cow<'static, str> = format!("app-{}", app.name).into();
+        fragments.push(Fragment::new(id, app::card(server, &view, app, now)));
+    }
     Ok(Page {
         kind: "home",
-        title: "Apps".to_owned(),
-        mood: mood(&view),
+        title: title(&survey),
+        mood: mood(&view, &survey),
         section: Section::Home,
         trail: Vec::new(),
-        fragments: vec![Fragment::new("apps", content)],
+        fragments,
     })
 }
 
-fn mood(view: &View) -> Mood {
-    let open = view
-        .state
-        .incidents
-        .values()
-        .any(|it| it.resolved.is_none());
-    let states = || view.state.deliveries.values().filter(|it| !it.ended());
-    if open {
+fn mood(view: &View, survey: &Survey) -> Mood {
+    if survey.incidents() > 0 || survey.unhealthy() > 0 || view.data_plane_error.is_some() {
         Mood::Trouble
-    } else if states().any(|it| it.state_name() == "awaiting_approval") {
+    } else if survey.to_approve() > 0 {
         Mood::Waiting
-    } else if states().next().is_some() {
+    } else if survey.under_way() > 0 {
         Mood::Moving
     } else {
         Mood::Calm
     }
 }
 
+fn title(survey: &Survey) -> String {
+    let told = tellings(survey);
+    let words: Vec<&str> = told.iter().map(|it| it.words.as_str()).collect();
+    if words.is_empty() {
+        "Apps".to_owned()
+    } else {
+        words.join(" · ")
+    }
+}
+
+/// Something that a glance must tell.
+struct Telling {
+    words: String,
+    /// Where more is told.
+    path: &'static str,
+    icon: Icon,
+    class: &'static str,
+}
+
+fn tellings(survey: &Survey) -> Vec<Telling> {
+    let approvals = match survey.to_approve() {
+        1 => "1 waits for approval".to_owned(),
+        many => format!("{many} wait for approval"),
+    };
+    let counts = [
+        (
+            survey.to_approve(),
+            approvals,
+            "/deliveries?state=awaiting_approval",
+            Icon::Waiting,
+            "wait",
+        ),
+        (
+            survey.moving(),
+            format!("{} on their way", survey.moving()),
+            "/deliveries?state=under_way",
+            Icon::Moving,
+            "move",
+        ),
+        (
+            survey.incidents(),
+            text::count(survey.incidents() as u64, "incident"),
+            "/incidents?state=open",
+            Icon::Bad,
+            "bad",
+        ),
+        (
+            survey.unhealthy(),
+            format!("{} unhealthy", survey.unhealthy()),
+            "#main",
+            Icon::Warning,
+            "bad",
+        ),
+    ];
+    let some = counts.into_iter().filter(|(count, ..)| *count > 0);
+    some.map(|(count, words, path, icon, class)| Telling {
+        words: match (path, count) {
+            ("/deliveries?state=under_way", 1) => "1 on its way".to_owned(),
+            _ => words,
+        },
+        path,
+        icon,
+        class,
+    })
+    .collect()
+}
+
+fn summary(view: &View, survey: &Survey) -> Markup {
+    let told = tellings(survey);
+    html! {
+        @if !survey.apps.is_empty() {
+            div.heading {
+                h1 { "Apps" }
+                @for it in &told {
+                    a.state.(it.class) href=(it.path) { (icons::icon(it.icon)) (it.words) }
+                }
+                @if told.is_empty() { span.quiet { "Nothing is on its way, nothing is wrong." } }
+            }
+        }
+        @if let Some(error) = &view.data_plane_error {
+            div.notice.wait {
+                h2 { (icons::icon(Icon::Warning)) "The node can't be seen" }
+                p { (error) }
+                p { "Users' requests go on without it being watched from here; how revisions are is not known now." }
+            }
+        }
+        @if let Some(error) = &view.storage_error {
+            div.notice.bad {
+                h2 { (icons::icon(Icon::Warning)) "Nothing can be recorded" }
+                p { (error) }
+            }
+        }
+    }
+}
+
 fn nothing_yet(server: &Server) -> Markup {
     let app = "my-app";
     html! {
-        h1 { "Nothing here yet" }
-        p { "Three commands, in the repository of an application, bring the first one here:" }
-        ol.commands {
-            li { pre { code { "barq init" } } p { "writes a " code { "barq.toml" } " for what it finds, and adds the git remote " code { "barq" } } }
-            li { pre { code { "git add barq.toml && git commit -m 'Deliver by barq'" } } p { "the file travels with the commit that it is for" } }
-            li { pre { code { "git push barq main" } } p { "creates the app at " code { (server.url) "/git/" (app) ".git" } " and starts its first delivery" } }
+        div.card.first {
+            h1 { "Nothing here yet" }
+            p { "Three commands, in the repository of an application, bring the first one here:" }
+            ol.commands {
+                li { pre { code { "barq init" } } p { "writes a " code { "barq.toml" } " for what it finds, and adds the git remote " code { "barq" } } }
+                li { pre { code { "git add barq.toml && git commit -m 'Deliver by barq'" } } p { "the file travels with the commit that it is for" } }
+                li { pre { code { "git push barq main" } } p { "creates the app at " code { (server.url) "/git/" (app) ".git" } " and starts its first delivery" } }
+            }
+            p.quiet { "Then this page shows, for each app, what serves in each environment and what is on its way there." }
         }
     }
 }
 
-fn app(server: &Server, view: &View, name: &AppName, now: Timestamp) -> Markup {
-    let of_app =
-        |service: &&Service| convert::app_of(view, service).as_deref() == Some(name.as_str());
-    let services = view.state.services.values().map(AsRef::as_ref);
-    let under_way = view
-        .state
-        .deliveries
-        .values()
-        .filter(|delivery| delivery.id.app == *name && !delivery.ended());
-    html! {
-        article.app {
-            h2 { (name) }
-            div.environments {
-                @for service in services.filter(of_app) { (environment(server, view, service, now)) }
-            }
-            @for delivery in under_way { (on_its_way(view, delivery, now)) }
-        }
-    }
-}
-
-fn environment(server: &Server, view: &View, service: &Service, now: Timestamp) -> Markup {
-    let shown = convert::service(view, service, server.ingress.port(), now);
-    let serving = shown
-        .revisions
-        .iter()
-        .find(|it| Some(&it.name) == shown.stable.as_ref());
-    html! {
-        section.environment {
-            h3 { a href=(format!("/services/{}", shown.name)) { (shown.environment) } }
-            @match serving {
-                Some(revision) => {
-                    p { (elements::state(&revision.health)) }
-                    p { strong { (revision.name) } " " (elements::hash(&revision.commit)) }
-                    p.quiet { "since " (elements::time(revision.created_at)) }
-                }
-                None => p.quiet { "Nothing serves here yet" },
-            (chart::sparkline(&server.samples.hour(&service.id, now)))
-            }
-            @if let Some(rollout) = &shown.rollout {
-                p { a href=(format!("/rollouts/{rollout}")) { (rollout) } }
-            }
-        }
-    }
-}
-
-fn on_its_way(view: &View, delivery: &Delivery, now: Timestamp) -> Markup {
-    let waiting = convert::waiting(view, delivery, now);
-    html! {
-        p.under-way {
-            (elements::state(delivery.state_name())) " "
-            (elements::delivery(&delivery.id.to_string())) " "
-            (delivery.push.commit.subject)
-            @if let Some(waiting) = waiting { span.quiet { " waits until " (waiting.message) } }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

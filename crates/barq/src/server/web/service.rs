@@ -29,7 +29,7 @@ use super::steer;
 use sight::Sight;
 
 pub(super) use names::trail_to;
-pub(super) use sight::short_name;
+pub(super) use sight::{serves_since, short_name};
 pub(super) use verification::{Verifications, verify};
 
 /// Which part of a service's page is looked at.

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::elements;
 use super::super::icons::{self, Icon};
-use super::sight::{Sight, short_name};
+use super::sight::{Sight, serves_since, short_name};
 
 /// The card.
 pub(super) fn card(sight: &Sight) -> Markup {
@@ -38,7 +38,7 @@ fn facts(sight: &Sight) -> Markup {
                 dd { (elements::hash(revision.image.as_str())) }
                 dt { "Delivered by" }
                 dd { (elements::delivery(&revision.rollout.delivery.to_string())) }
-                @if let Some(since) = sight.serves_since(revision) {
+                @if let Some(since) = serves_since(sight.view, revision) {
                     dt { "Serves since" }
                     dd { (elements::time(since)) }
                 }

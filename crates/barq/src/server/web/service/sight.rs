@@ -1,7 +1,7 @@
 //! A service as its page sees it: what is kept of it, what the node sees of it now, and what both add up to.
 
 use barq_core::event::Share;
-use barq_core::identity::RevisionName;
+use barq_core::identity::{DeliveryId, RevisionName, RolloutId};
 use barq_core::incident::Incident;
 use barq_core::observation::RevisionObservation;
 use barq_core::rollout::{Phase, Rollout};
@@ -26,6 +26,37 @@ pub(super) struct Sight<'a> {
 /// The number of a revision, as its name has it: `00043`.
 pub(in super::super) fn short_name(revision: &RevisionName) -> String {
     format!("{:05}", revision.number)
+}
+
+/// Since when a revision is the one that serves: since it succeeded, or since a rollback came back to it.
+pub(in super::super) fn serves_since(view: &View, revision: &Revision) -> Option<Timestamp> {
+    let state = &view.state;
+    let succeeded = state
+        .rollout(&revision.rollout)
+        .filter(|rollout| matches!(rollout.phase, Phase::Succeeded))
+        .and_then(|rollout| rollout.finished_at);
+    // Those of the app alone: of all apps there may be thousands.
+    let app = &revision.rollout.delivery.app;
+    let first = RolloutId {
+        delivery: DeliveryId {
+            app: app.clone(),
+            number: 0,
+        },
+        environment: String::new(),
+    };
+    let rollouts = state.rollouts.range(first..);
+    let back = rollouts
+        .take_while(|(id, _)| id.delivery.app == *app)
+        .map(|(_, rollout)| rollout)
+        .filter(|rollout| rollout.was_stable)
+        .filter_map(|rollout| rollout.rollback.as_ref())
+        .filter(|record| record.to.as_ref() == Some(&revision.name))
+        .filter_map(|record| {
+            let shifted = i64::try_from(record.shifted_us?).ok()?;
+            let moved = SignedDuration::from_micros(shifted);
+            record.detected_at.checked_add(moved).ok()
+        });
+    back.chain(succeeded).max()
 }
 
 impl<'a> Sight<'a> {
@@ -107,25 +138,6 @@ impl<'a> Sight<'a> {
     pub(super) fn subject(&self, revision: &Revision) -> Option<&'a str> {
         let delivery = self.view.state.delivery(&revision.rollout.delivery)?;
         Some(&delivery.push.commit.subject)
-    }
-
-    /// Since when a revision is the one that serves: since it succeeded, or since a rollback came back to it.
-    pub(super) fn serves_since(&self, revision: &Revision) -> Option<Timestamp> {
-        let succeeded = self
-            .rollout_of(revision)
-            .filter(|rollout| matches!(rollout.phase, Phase::Succeeded))
-            .and_then(|rollout| rollout.finished_at);
-        let rollouts = self.view.state.rollouts.values();
-        let back = rollouts
-            .filter(|rollout| rollout.was_stable && rollout.start.service == self.service.id)
-            .filter_map(|rollout| rollout.rollback.as_ref())
-            .filter(|record| record.to.as_ref() == Some(&revision.name))
-            .filter_map(|record| {
-                let shifted = i64::try_from(record.shifted_us?).ok()?;
-                let moved = SignedDuration::from_micros(shifted);
-                record.detected_at.checked_add(moved).ok()
-            });
-        back.chain(succeeded).max()
     }
 
     /// The open incidents of this service.
