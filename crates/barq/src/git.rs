@@ -15,6 +15,7 @@ mod access;
 mod backend;
 mod cgi;
 mod command;
+mod diff;
 mod hook;
 mod hook_listener;
 mod locks;
@@ -31,6 +32,7 @@ use futures::future::BoxFuture;
 
 pub use access::{Access, Credentials, Principal, Refusal};
 pub use command::GitError;
+pub use diff::{Difference, FILE_LINES_MAX, FileDifference, difference};
 pub use hook::run_post_receive;
 pub use names::{ObjectHash, RefName, RefUpdate};
 pub use repository::{
