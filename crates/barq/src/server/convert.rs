@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::shapes::Waiting;
 
 pub(super) use delivery::{delivery, in_milliseconds, live_counts, reason, rollout, rollouts_of};
-pub(super) use evidence::review;
+pub(super) use evidence::{approval_at_risk, review};
 pub(super) use service::{app_of, health, service};
 pub(super) use veto::{as_served, unrecorded};
 
@@ -34,6 +34,9 @@ pub(super) fn waiting(
     if let Some(moved) = moved(view, delivery) {
         message = moved;
     }
+    if let Some(at_risk) = approved_at_risk(view, delivery).filter(|_| kind == "queue") {
+        message = format!("{message}; {at_risk}");
+    }
     if let Some(error) = &view.storage_error {
         message = format!("{message}; nothing can be recorded: {error}");
     }
@@ -47,6 +50,18 @@ pub(super) fn waiting(
         since,
         until,
     })
+}
+
+/// What may make the approval void that a delivery has been given and not used yet.
+fn approved_at_risk(view: &View, delivery: &barq_core::delivery::Delivery) -> Option<String> {
+    let approval = delivery.approval.as_ref()?;
+    let barq_core::delivery::Phase::Entering { environment } = &delivery.phase else {
+        return None;
+    };
+    let is_for_it = approval.environment == *environment;
+    is_for_it
+        .then(|| approval_at_risk(view, delivery, environment))
+        .flatten()
 }
 
 /// Where the node has taken the traffic of the delivery's rollout, as long as that is not recorded.

@@ -61,6 +61,34 @@ pub(in super::super) fn review(
     })
 }
 
+/// What will make an approval void that is given now: the rollout that runs in that environment. An approval binds the
+/// revision that serves when it is given.
+pub(in super::super) fn approval_at_risk(
+    view: &View,
+    delivery: &Delivery,
+    environment: &str,
+) -> Option<String> {
+    let id = delivery.configuration()?.service_in(environment);
+    let service = view.state.service(&id.parse().ok()?)?;
+    let running = view.state.running(service)?;
+    if running.id.delivery == delivery.id {
+        return None;
+    }
+    let serves = running.start.stable.as_ref();
+    let serves = serves.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    let state = running.state_name().replace('_', " ");
+    Some(match running.phase {
+        rollout::Phase::RollingBack(_) => format!(
+            "{} is being rolled back in {environment}: an approval given before that has ended may be void",
+            running.id
+        ),
+        _ => format!(
+            "{} is {state} in {environment}: an approval given now is for replacing {serves}, and is void if that rollout succeeds",
+            running.id
+        ),
+    })
+}
+
 fn weakened(gate: &Gate) -> bool {
     gate.reasons.iter().any(|reason| reason.contains("loosens"))
 }
@@ -91,6 +119,12 @@ fn facts(
         facts.extend(rollout_facts(view, rollout));
     }
     let reasons = gate.map(|gate| gate.reasons.as_slice()).unwrap_or_default();
+    let at_risk = gate.and_then(|gate| approval_at_risk(view, delivery, &gate.environment));
+    facts.extend(at_risk.map(|detail| Fact {
+        name: "rollout under way".to_owned(),
+        ok: None,
+        detail,
+    }));
     facts.extend(reasons.iter().map(|reason| Fact {
         name: "gate".to_owned(),
         ok: None,
