@@ -288,7 +288,7 @@ impl Server {
     }
 
     /// What is new since the commit that serves there now.
-    async fn changes(
+    pub(in super::super) async fn changes(
         &self,
         delivery: &Core,
         evidence: &Evidence,

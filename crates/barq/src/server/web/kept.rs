@@ -2,6 +2,7 @@
 
 use super::logs::Readings;
 use super::output::Outputs;
+use super::review::Materials;
 use super::rollout::{Failures, Stories};
 use super::service::Verifications;
 
@@ -18,4 +19,6 @@ pub(in crate::server) struct Kept {
     pub(super) failures: Failures,
     /// Where the lines of outputs begin.
     pub(super) outputs: Outputs,
+    /// What git told of releases that somebody reviews.
+    pub(super) materials: Materials,
 }

@@ -7,6 +7,7 @@
 
 mod action;
 mod conflict;
+mod decision;
 mod effect;
 mod form;
 mod notice;
@@ -30,6 +31,7 @@ use super::place::Audience;
 use action::Action;
 use effect::Effect;
 
+pub(super) use decision::{decision, is_closed_to};
 pub(super) use notice::taken as notice;
 
 /// Revisions that a rollback is offered to; any other that is kept can be named to the command line.

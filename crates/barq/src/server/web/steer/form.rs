@@ -49,10 +49,10 @@ pub(super) struct Sent {
     pub(super) to: String,
     /// In spite of a quarantine.
     #[serde(default)]
-    force: String,
+    pub(super) force: String,
     /// Why.
     #[serde(default)]
-    message: String,
+    pub(super) message: String,
 }
 
 /// Why nothing was done.
