@@ -59,6 +59,23 @@ async fn filters_and_pages(server: Server) {
         sequences(&journal.read_newest(&audit, Some(13), 10).await.unwrap()),
         [10, 7, 4]
     );
+    let times = [
+        (None, Some(at(19)), vec![18, 17]),
+        (Some(at(4)), Some(at(6)), vec![5, 4]),
+        (Some(at(30)), None, vec![30]),
+        (Some(at(31)), None, vec![]),
+        (None, Some(at(1)), vec![]),
+        (Some(at(9)), Some(at(9)), vec![]),
+    ];
+    for (since, until, expect) in times {
+        let filter = EventFilter {
+            since,
+            until,
+            ..EventFilter::default()
+        };
+        let found = journal.read_newest(&filter, None, 2).await.unwrap();
+        assert_eq!(sequences(&found), expect, "{since:?} {until:?}");
+    }
     let kind = EventFilter {
         kind: Some("kind-3".to_owned()),
         subject: Some("delivery:fleet-0".to_owned()),

@@ -186,7 +186,7 @@ fn serves(view: &View, report: &Report, service: Option<&Service>) -> Markup {
             }
         }
         @if let Some(lock) = &service.lock {
-            p.row { span.wait { (icons::icon(Icon::Lock)) } span { "Locked: " (lock.message) } }
+            p { span.wait { (icons::icon(Icon::Lock)) } " Locked: " (lock.message) }
         }
         @if let Some(span) = report.rollback.as_ref().and_then(|back| back.shifted_us) {
             p.quiet { "All traffic had moved in " (milliseconds(span)) "." }

@@ -5,7 +5,7 @@ use barq_core::report::{Line, Report, milliseconds};
 use maud::{Markup, html};
 
 use super::super::icons::{self, Icon};
-use super::super::{elements, times};
+use super::super::{elements, filters, times};
 
 /// Failed requests that are shown at once; the others are folded.
 const FAILURES_SHOWN: usize = 5;
@@ -35,7 +35,7 @@ fn number(count: u64, what: &str) -> Markup {
 
 /// The evidence is on its way.
 fn under_way() -> Markup {
-    html! { p.row { span.move { (icons::icon(Icon::Moving)) } span { "The evidence is being gathered from the node; it appears here." } } }
+    html! { p { span.move { (icons::icon(Icon::Moving)) } " The evidence is being gathered from the node; it appears here." } }
 }
 
 /// Why, and how long it took to find and to undo.
@@ -100,17 +100,24 @@ pub(super) fn failures(report: &Report, gathering: bool) -> Markup {
         @if gathering { (under_way()) }
         @else if shown.is_empty() { p.empty { "No samples were kept." } }
         @else { p.quiet { "The latest that were kept, newest first, each with what the instance logged under its id." } }
-        ol.failures { @for request in shown { (failure(request)) } }
+        ol.failures { @for request in shown { (failure(report, request)) } }
         @if !folded.is_empty() {
             details #more-failures {
                 summary { (folded.len()) " more" }
-                ol.failures { @for request in folded { (failure(request)) } }
+                ol.failures { @for request in folded { (failure(report, request)) } }
             }
         }
     }
 }
 
-fn failure(request: &FailedRequest) -> Markup {
+fn failure(report: &Report, request: &FailedRequest) -> Markup {
+    let around = filters::address(
+        &format!("/services/{}/logs", report.service),
+        &[
+            ("revision", Some(&report.revision.to_string())),
+            ("at", Some(&request.at.as_millisecond().to_string())),
+        ],
+    );
     html! {
         li {
             p.row {
@@ -120,6 +127,7 @@ fn failure(request: &FailedRequest) -> Markup {
                 @if let Some(why) = &request.failure { span { (why) } }
                 span.quiet { "after " (milliseconds(request.latency_us)) }
                 @if request.shielded { span.state.good { (icons::icon(Icon::Good)) "answered by stable" } }
+                a.quiet.small href=(around) { "lines around it" }
             }
             @if request.log_lines.is_empty() {
                 p.quiet.small { "Nothing was logged under " code { (request.request_id) } "." }

@@ -27,7 +27,11 @@ pub(super) async fn verify(State(server): State<Shared>, viewer: Viewer) -> Resp
     match server.verified(&[]).await {
         Ok(found) => {
             let content = found_page(&found, Timestamp::now());
-            let title = if found.ok { "✓ The journal is whole" } else { "✕ The journal is not whole" };
+            let title = if found.ok {
+                "✓ The journal is whole"
+            } else {
+                "✕ The journal is not whole"
+            };
             let mut page = page_of(title, vec![Fragment::new("journal-verified", content)]);
             page.trail = vec![("Journal".to_owned(), PATH.to_owned())];
             page.mood = if found.ok { Mood::Calm } else { Mood::Trouble };

@@ -45,7 +45,14 @@ impl Wanted {
 
     /// Whether anything is left out.
     pub(super) fn any(&self) -> bool {
-        let texts = [&self.app, &self.actor, &self.subject, &self.kind, &self.since, &self.until];
+        let texts = [
+            &self.app,
+            &self.actor,
+            &self.subject,
+            &self.kind,
+            &self.since,
+            &self.until,
+        ];
         texts.into_iter().any(Option::is_some)
     }
 
@@ -142,7 +149,11 @@ mod tests {
     #[test]
     fn times_are_read_as_people_write_them() {
         let check = |text: &str, expect: Option<&str>| {
-            assert_eq!(time(text).map(|it| it.to_string()).as_deref(), expect, "{text}");
+            assert_eq!(
+                time(text).map(|it| it.to_string()).as_deref(),
+                expect,
+                "{text}"
+            );
         };
         check("2026-03-01T12:30", Some("2026-03-01T12:30:00Z"));
         check("2026-03-01 12:30:05", Some("2026-03-01T12:30:05Z"));

@@ -31,7 +31,7 @@ pub(in super::super) async fn show(
         form method="post" action=(format!("/sign-in/{link}")) {
             button.primary #sign-in type="submit" autofocus { "Sign in as " (name) }
         }
-        p.hint { "It works once, for two minutes. Sign in only if you asked for it yourself, with " code { "barq web" } "." }
+        p.quiet.small { "It works once, for two minutes. Sign in only if you asked for it yourself, with " code { "barq web" } "." }
     };
     layout::outside("Sign in", &content).into_response()
 }

@@ -129,8 +129,11 @@ impl Server {
             .map(|token| token.created_at.to_string());
         if now.is_some_and(|now| now != made) {
             let what = format!("the token {name} was not revoked");
-            return Err(Problem::conflict(what, "another one was made under its name since you were asked")
-                .hint("look at the tokens again"));
+            return Err(Problem::conflict(
+                what,
+                "another one was made under its name since you were asked",
+            )
+            .hint("look at the tokens again"));
         }
         let order = Order::of_form(actor.clone(), None);
         let command = Command::RevokeToken { name };
@@ -179,10 +182,10 @@ fn question(view: &View, Viewer(actor): &Viewer, name: &str, ends: &[String]) ->
                 ul { @for name in others { li { (name) } } }
             }
             @if *actor.name == *name || ends.contains(&actor.name) {
-                p.notice.wait { strong { span.wait { (icons::icon(Icon::Warning)) } " You are signed in with it." } " You will be signed out." }
+                p.notice.wait { strong { span.wait { (icons::icon(Icon::Warning)) } " You are signed in with it." } span { " You will be signed out." } }
             }
             @if !left(Role::Admin) {
-                p.notice.bad { strong { span.bad { (icons::icon(Icon::Warning)) } " No admin would be left." } " The server makes a token for one when it starts again." }
+                p.notice.bad { strong { span.bad { (icons::icon(Icon::Warning)) } " No admin would be left." } span { " The server makes a token for one when it starts again." } }
             }
             @if let Some(made) = made { p.quiet { "Made " (elements::time(made)) "." } }
             form.asked method="post" action=(REVOKE) {

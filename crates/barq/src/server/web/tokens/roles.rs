@@ -18,9 +18,16 @@ pub(super) fn table(state: &State, viewers: Role) -> Markup {
     let approvals = approvals(state);
     if approvals.is_empty() {
         // Where nothing is gated yet, the configuration's own default is not known to the state.
-        rows.push(("approve (or what an environment's `approval` names)".to_owned(), Role::TechLead));
+        rows.push((
+            "approve (or what an environment's `approval` names)".to_owned(),
+            Role::TechLead,
+        ));
     }
-    rows.extend(approvals.into_iter().map(|(role, environment)| (format!("approve and reject for {environment}"), role)));
+    rows.extend(
+        approvals
+            .into_iter()
+            .map(|(role, environment)| (format!("approve and reject for {environment}"), role)),
+    );
     rows.sort_by_key(|(_, role)| *role);
     html! {
         div.scroll tabindex="0" role="region" aria-label="What the roles are for" {
