@@ -84,7 +84,10 @@ async fn tell(output: Output, stage: &Stage, arguments: &DemoArguments) -> Resul
     let repository = Repository::create(stage)?;
     let link = crate::cli::sign_in_link(&client).await?;
     let story = Story::new(output, client);
-    output.text(&format!("Watch it in a browser (the link works once, for two minutes):\n{}", link.url));
+    output.text(&format!(
+        "Watch it in a browser (the link works once, for two minutes):\n{}",
+        link.url
+    ));
 
     chapter(
         output,

@@ -99,14 +99,22 @@ async fn a_link_signs_one_browser_in() {
         .build()
         .expect("a client");
     let url = link(&barq).await;
-    assert!(url.starts_with(&format!("{}/sign-in/", barq.server)), "{url}");
+    assert!(
+        url.starts_with(&format!("{}/sign-in/", barq.server)),
+        "{url}"
+    );
     assert!(url.len() <= 80, "{url}");
     // Whatever looks at it does not use it up.
     for _ in 0..3 {
         let page = browser.get(&url).send().await.expect("a page");
         assert_eq!(page.status(), StatusCode::OK);
         assert!(page.headers().get("set-cookie").is_none());
-        assert!(page.text().await.expect("a page").contains("Sign in as admin"));
+        assert!(
+            page.text()
+                .await
+                .expect("a page")
+                .contains("Sign in as admin")
+        );
     }
     // No other site presses the button.
     let foreign = browser.post(&url).header("sec-fetch-site", "cross-site");
@@ -114,7 +122,9 @@ async fn a_link_signs_one_browser_in() {
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     let signed_in = press(&browser, &url).await;
     assert_eq!(signed_in.status(), StatusCode::SEE_OTHER);
-    let cookie = signed_in.headers()["set-cookie"].to_str().expect("a cookie");
+    let cookie = signed_in.headers()["set-cookie"]
+        .to_str()
+        .expect("a cookie");
     let cookie = cookie.split(';').next().expect("a value").to_owned();
     let home = browser.get(&barq.server).header("cookie", &cookie);
     assert_eq!(home.send().await.expect("a page").status(), StatusCode::OK);
@@ -129,7 +139,13 @@ async fn a_link_signs_one_browser_in() {
     // A link ends with its token.
     let (_, token) = make(&barq, &barq.token(), "dora", "developer").await;
     let (_, made) = barq
-        .request_as(&token, "POST", "/api/v1/sign-in-links", Some(json!({})), None)
+        .request_as(
+            &token,
+            "POST",
+            "/api/v1/sign-in-links",
+            Some(json!({})),
+            None,
+        )
         .await;
     let doras = made["url"].as_str().expect("a URL").to_owned();
     assert_eq!(revoke(&barq, &barq.token(), "dora").await, 204);

@@ -22,7 +22,9 @@ pub(super) async fn approve(context: &Context, arguments: &GateArguments) -> Res
     if !context.output.json() {
         let page = format!("{}/deliveries/{}", client.server(), arguments.delivery);
         let described = describe(&evidence, Timestamp::now());
-        context.output.note(&format!("{described}\n  page      {page}"));
+        context
+            .output
+            .note(&format!("{described}\n  page      {page}"));
     }
     decide(context, &client, arguments, "approve").await
 }

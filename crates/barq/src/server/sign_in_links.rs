@@ -86,7 +86,8 @@ impl SignInLinks {
 impl Server {
     /// A link that signs a token's owner in.
     pub(super) fn sign_in_link(&self, name: &str, now: Timestamp) -> Result<SignInLink, Problem> {
-        let id = random::<ID_BYTES>().map_err(|error| Problem::internal("no randomness", &error))?;
+        let id =
+            random::<ID_BYTES>().map_err(|error| Problem::internal("no randomness", &error))?;
         let ends = now.as_second() + i64::try_from(LIFETIME.as_secs()).unwrap_or(i64::MAX);
         let code = self
             .link_code(name, ends, &id)
