@@ -84,7 +84,7 @@
   function update(event) {
     const { title, icon, order, fragments } = JSON.parse(event.data), after = (id) => order.slice(order.indexOf(id) + 1);
     for (const [id, change] of fragments) typeof change === "string" ? swap(id, change, after(id)) : move(id, change);
-    for (const fragment of [...byId("main").children]) if (!order.includes(fragment.id)) fragment.remove();
+    for (const fragment of document.querySelectorAll("main > .fragment")) if (!order.includes(fragment.id)) fragment.remove();
     page.seen = event.lastEventId;
     if (document.title !== title) byId("announce").textContent = document.title = title;
     if (byId("icon").getAttribute("href") !== icon) byId("icon").setAttribute("href", icon);

@@ -319,6 +319,11 @@ impl Barq {
         starts
     }
 
+    /// A shop that was pushed as `turning` fails from now on.
+    pub(crate) fn turn(&self) {
+        std::fs::write(self.count_file().with_extension("turned"), "").expect("written");
+    }
+
     /// Where the shop counts.
     pub(crate) fn count_file(&self) -> PathBuf {
         self.directory.path().join("counts").join("requests")

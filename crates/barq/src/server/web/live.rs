@@ -122,6 +122,7 @@ pub(super) async fn stream(
         seen,
         server,
         headers,
+        viewer,
         greeted: false,
         over: false,
     };
@@ -140,8 +141,9 @@ fn events(body: Body) -> Response {
 struct Reader {
     server: Shared,
     newest: watch::Receiver<Newest>,
-    /// What it sent of itself: its session may end while it looks.
+    /// What it sent of itself, and who that was: its session may end while it looks, or its role change.
     headers: HeaderMap,
+    viewer: Viewer,
     /// The version that it has.
     seen: String,
     greeted: bool,
@@ -186,11 +188,9 @@ impl Reader {
                 () = self.server.shutdown.cancelled() => return None,
             }
         };
-        // Whoever is signed out, or has no token any more, hears nothing more.
-        self.over = self
-            .server
-            .viewer(&self.headers, Timestamp::now())
-            .is_none();
+        // Whoever has no token any more, or may do something else by now, hears no more of this page.
+        let viewer = self.server.viewer(&self.headers, Timestamp::now());
+        self.over = viewer.is_none_or(|viewer| viewer.0 != self.viewer.0);
         Some(if self.over {
             Bytes::from_static(RELOAD.as_bytes())
         } else {

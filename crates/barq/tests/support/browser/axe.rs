@@ -12,21 +12,43 @@ const VERSION: &str = "4.14.1";
 
 const RUN: &str = r"
 const done = arguments[arguments.length - 1];
-const values = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-axe.run(document, {runOnly: {type: 'tag', values}, resultTypes: ['violations']}).then(
-    (found) => done(found.violations.map((it) =>
-        `${it.id}: ${it.help}` + it.nodes.map((node) => `\n    ${node.target} ${node.html}\n      ${node.failureSummary}`).join(''))),
+axe.run(document, {runOnly: arguments[0], resultTypes: ['violations']}).then(
+    (found) => done(found.violations.map((it) => `${it.id}: ${it.help}: ${it.nodes.length} times`
+        + it.nodes.slice(0, 3).map((node) => `\n    ${node.target} ${node.html}\n      ${node.failureSummary}`).join(''))),
     (error) => done([String(error)]));
 ";
 
 impl Browser {
     /// Which rules the page breaks as it stands, and where.
     pub(crate) async fn violations(&self) -> Vec<String> {
+        let tags = [
+            "wcag2a",
+            "wcag2aa",
+            "wcag21a",
+            "wcag21aa",
+            "wcag22aa",
+            "best-practice",
+        ];
+        self.broken(json!({"type": "tag", "values": tags})).await
+    }
+
+    /// The same, of the rules that ask what it looks like: what its colours and the screen may change.
+    pub(crate) async fn violations_of_sight(&self) -> Vec<String> {
+        let rules = [
+            "color-contrast",
+            "link-in-text-block",
+            "target-size",
+            "scrollable-region-focusable",
+        ];
+        self.broken(json!({"type": "rule", "values": rules})).await
+    }
+
+    async fn broken(&self, rules: Value) -> Vec<String> {
         if self.script("return typeof axe").await == "undefined" {
             self.script(&format!("{}\nwindow.axe = axe;", source()))
                 .await;
         }
-        let body = json!({"script": RUN, "args": []});
+        let body = json!({"script": RUN, "args": [rules]});
         let found = self.driver.post("/execute/async", body).await;
         let found = found.unwrap_or_else(|refusal| panic!("axe: {refusal:?}"));
         let found = found.as_array().expect("a list").iter();

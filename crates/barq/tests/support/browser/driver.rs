@@ -18,6 +18,8 @@ use super::super::{LOOK_EVERY, PATIENCE, pid};
 const PAGE_LOAD_MAX: Duration = Duration::from_secs(30);
 /// A script in the page: axe looks at each element, and two browsers share two cores.
 const SCRIPT_MAX: Duration = Duration::from_secs(60);
+/// Other tests look for ports, too.
+const START_ATTEMPTS_MAX: usize = 20;
 /// The browser ends at once when its pipe breaks.
 const END_MAX: Duration = Duration::from_secs(10);
 
@@ -118,8 +120,20 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Value, Refusal> {
     })
 }
 
-/// The driver on a port that it finds itself, which is the first thing that it says.
+/// The driver. It finds a port itself, but looks for one that IPv6 and IPv4 both have, one after the other.
 fn chromedriver(home: &Path) -> (Child, u16) {
+    for _ in 0..START_ATTEMPTS_MAX {
+        match launch(home) {
+            Ok(started) => return started,
+            Err(said) if said.contains("port not available") => {}
+            Err(said) => panic!("chromedriver does not start: run scripts/setup\n{said}"),
+        }
+    }
+    panic!("chromedriver finds no port");
+}
+
+/// Its process and the port, which is the first thing that it says; or what it says instead.
+fn launch(home: &Path) -> Result<(Child, u16), String> {
     let mut process = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "chromedriver", "--port=0"])
         // What else it keeps goes there, too; and all its processes can be told by it.
@@ -133,11 +147,10 @@ fn chromedriver(home: &Path) -> (Child, u16) {
     let mut reader = BufReader::new(stdout);
     let mut said = String::new();
     let port = loop {
-        let read = reader.read_line(&mut said).expect("text");
-        assert!(
-            read > 0,
-            "chromedriver does not start: run scripts/setup\n{said}"
-        );
+        if reader.read_line(&mut said).expect("text") == 0 {
+            drop(process.wait());
+            return Err(said);
+        }
         let port = said
             .rsplit_once("on port ")
             .and_then(|(_, port)| port.trim().trim_end_matches('.').parse().ok());
@@ -147,7 +160,7 @@ fn chromedriver(home: &Path) -> (Child, u16) {
     };
     // Read on, so that nothing that is printed later meets a closed pipe.
     std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-    (process, port)
+    Ok((process, port))
 }
 
 fn capabilities(profile: &Path) -> Value {

@@ -47,6 +47,33 @@ const wrong = !name.trim() ? 'it has no name'
 return {name: `${it.tagName} ${name.trim()}`, wrong};
 ";
 
+/// The innermost elements that reach over the screen's edge, where the page can be scrolled there.
+const OVERFLOWING: &str = r"
+const wide = document.documentElement.scrollWidth, edge = document.documentElement.clientWidth;
+if (wide <= edge) return '';
+const over = [...document.body.querySelectorAll('*')].filter((it) => it.getBoundingClientRect().right > edge + 1
+    && ![...it.children].some((child) => child.getBoundingClientRect().right > edge + 1));
+return `${wide} px: ` + over.slice(0, 4).map((it) => it.outerHTML.slice(0, 120)).join(' | ');
+";
+/// One first heading, a title, ids that are there once, and a fragment for each that is told of.
+const FAULTS: &str = r"
+const faults = [], ids = [...document.querySelectorAll('[id]')].map((it) => it.id);
+const twice = ids.filter((id, i) => ids.indexOf(id) !== i);
+if (twice.length) faults.push(`the ids ${twice} are there twice`);
+const first = document.querySelectorAll('h1').length;
+if (first !== 1) faults.push(`${first} first headings`);
+if (!document.title.replace('· barq', '').trim()) faults.push('no title');
+if (document.querySelector('[style], style, main script')) faults.push('something inline');
+if (document.documentElement.outerHTML.length > 100 * 1024) faults.push(`${document.documentElement.outerHTML.length} bytes`);
+for (const it of document.querySelectorAll('[aria-live] time, [role=status] time, [role=alert] time')) faults.push(`spoken every second: ${it.outerHTML}`);
+for (const it of document.querySelectorAll('[aria-describedby], [aria-labelledby], [aria-controls]')) {
+    for (const name of ['aria-describedby', 'aria-labelledby', 'aria-controls']) {
+        for (const id of (it.getAttribute(name) || '').split(' ')) if (id && !document.getElementById(id)) faults.push(`${name} ${id} is not there`);
+    }
+}
+return faults;
+";
+
 /// A browser, ended when dropped.
 pub(crate) struct Browser {
     driver: Driver,
@@ -315,11 +342,37 @@ impl Browser {
             .await;
     }
 
-    /// How far the page can be scrolled to the side: not at all, or its layout is broken.
-    pub(crate) async fn overflow_px(&self) -> i64 {
-        let script =
-            "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-        self.script(script).await.as_i64().expect("pixels")
+    /// What makes the page wider than the screen; nothing where it fits.
+    pub(crate) async fn overflowing(&self) -> String {
+        let found = self.script(OVERFLOWING).await;
+        found.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// What is wrong with the page's structure that axe does not ask for.
+    pub(crate) async fn faults(&self) -> Vec<String> {
+        let faults = self.script(FAULTS).await;
+        let faults = faults.as_array().expect("a list").iter();
+        faults
+            .filter_map(|it| it.as_str().map(ToOwned::to_owned))
+            .collect()
+    }
+
+    /// Presses Tab until what has the focus begins with this.
+    pub(crate) async fn tab_to(&self, name: &str) {
+        let mut passed = Vec::new();
+        while passed.len() < TAB_STOPS_MAX {
+            self.press(&[key::TAB]).await;
+            let stop = self.script(TAB_STOP).await;
+            let stop = stop["name"].as_str().unwrap_or_default().to_owned();
+            if stop
+                .split_once(' ')
+                .is_some_and(|(_, it)| it.starts_with(name))
+            {
+                return;
+            }
+            passed.push(stop);
+        }
+        panic!("{name} is not among {passed:#?}");
     }
 
     /// Complaints that have this in them are brought about by the test itself.
