@@ -48,6 +48,7 @@ fn every_promised_command_is_there() {
         "token list",
         "token revoke ann",
         "doctor",
+        "web",
     ] {
         let words = ["barq"].into_iter().chain(line.split(' '));
         if let Err(error) = Arguments::try_parse_from(words) {
