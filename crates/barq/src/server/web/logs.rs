@@ -116,6 +116,7 @@ fn newest(place: &LogsPlace, shown: &Shown) -> Markup {
         }
         @if shown.lines.is_empty() && shown.error.is_none() { (nothing(place)) }
         @match place.window {
+            Window::Newest if shown.error.is_some() => {}
             Window::Newest => p.live { (icons::icon(Icon::Moving)) "Live: new lines come in here." },
             Window::Before(_) | Window::Around(_) => p.row {
                 @if let Some(newer) = shown.newer {

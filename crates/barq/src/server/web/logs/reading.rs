@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use barq_node::api::LogLine;
+use barq_node::api::{LogLine, LogPage};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -26,6 +26,8 @@ const MARKUP_BYTES_MAX: usize = 84 * 1024;
 pub(super) const NODE_LINES_MAX: usize = barq_node::logs::PAGE_LINES_MAX;
 /// The node is not asked more often for one address.
 const ASK_EVERY_MIN: Duration = Duration::from_millis(500);
+/// A question to the node takes no longer.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
 /// A reading that nobody wanted for so long is forgotten.
 const UNUSED_MAX: Duration = Duration::from_secs(60);
 /// Readings that are kept at most; beyond, the one that was wanted longest ago is forgotten.
@@ -125,7 +127,7 @@ impl Reading {
         let mut parameters = place.parameters(NODE_LINES_MAX);
         let first = self.cursor.is_none();
         parameters.extend(self.cursor.clone().map(|cursor| ("after", cursor)));
-        match server.log_page(&place.service, &parameters).await {
+        match ask(server, place, &parameters).await {
             Ok(page) => {
                 let full = page.lines.len() >= NODE_LINES_MAX;
                 if first {
@@ -271,6 +273,24 @@ impl Reading {
     fn show(&mut self) {
         self.shown.lines = self.kept.iter().map(|kept| kept.line.clone()).collect();
     }
+}
+
+/// A page does not wait for a node that is known to be away, nor long for one that hangs.
+pub(super) async fn ask(
+    server: &Server,
+    place: &LogsPlace,
+    parameters: &[(&'static str, String)],
+) -> Result<LogPage, Problem> {
+    let away = |why: String| Problem::unavailable("the node can't be asked", why);
+    if let Some(error) = server.engine.view().data_plane_error {
+        return Err(away(error));
+    }
+    let asked = server.log_page(&place.service, parameters);
+    let answer = tokio::time::timeout(ANSWER_MAX, asked).await;
+    answer.unwrap_or_else(|_| {
+        let seconds = ANSWER_MAX.as_secs();
+        Err(away(format!("it did not answer within {seconds} s")))
+    })
 }
 
 fn words(problem: &Problem) -> String {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::super::super::Server;
 use super::super::super::problem::Problem;
 use super::question::{LogsPlace, Window};
-use super::reading::{LINES_MAX, NODE_LINES_MAX};
+use super::reading::{LINES_MAX, NODE_LINES_MAX, ask};
 
 /// How far back the windows reach, in milliseconds: from a busy quarter of a second to a month.
 const REACHES_MS: [i64; 9] = [
@@ -159,6 +159,6 @@ impl Source<'_> {
         let mut parameters = self.place.parameters(NODE_LINES_MAX);
         parameters.extend(since_ms.map(|since| ("since_ms", since.to_string())));
         parameters.extend(after.map(|after| ("after", after)));
-        self.server.log_page(&self.place.service, &parameters).await
+        ask(self.server, self.place, &parameters).await
     }
 }

@@ -78,7 +78,7 @@ fn a_structured_line_begins_with_its_message() {
     let text = r#"{"severity":"ERROR","message":"no <such> thing","request_id":"r 1","user":{"id":7},"n":3}"#;
     insta::assert_snapshot!(
         line::item(&place("q=SUCH"), &line("ERROR", text), "l1").into_string(),
-        @r##""##
+        @r##"<li id="l1" class="bad"><a href="?at=1772368205123#l1" title="2026-03-01 12:30:05">03-01 12:30:05.123</a><b>ERROR</b><i title="instance 35b47780a407">00002 35b477</i><span>no &lt;<mark>such</mark>&gt; thing <em>request <a href="?q=r%201&amp;at=1772368205123">r 1</a> n=3 user={&quot;id&quot;:7} </em></span></li>"##
     );
 }
 
@@ -87,7 +87,7 @@ fn escapes_of_terminals_are_dropped() {
     let text = "\u{1b}[31mred\u{1b}[0m and\u{7} <b>not html</b>";
     insta::assert_snapshot!(
         line::item(&place(""), &line("DEFAULT", text), "l1").into_string(),
-        @r##""##
+        @r##"<li id="l1"><a href="?at=1772368205123#l1" title="2026-03-01 12:30:05">03-01 12:30:05.123</a><b></b><i title="instance 35b47780a407">00002 35b477</i><span>red and &lt;b&gt;not html&lt;/b&gt;</span></li>"##
     );
 }
 
@@ -96,7 +96,7 @@ fn tracing_nests_its_fields() {
     let text = r#"{"timestamp":"t","level":"INFO","fields":{"message":"listening","port":80},"target":"fleet"}"#;
     insta::assert_snapshot!(
         line::item(&place(""), &line("INFO", text), "l1").into_string(),
-        @r##""##
+        @r##"<li id="l1"><a href="?at=1772368205123#l1" title="2026-03-01 12:30:05">03-01 12:30:05.123</a><b>INFO</b><i title="instance 35b47780a407">00002 35b477</i><span>listening <em>port=80 target=fleet </em></span></li>"##
     );
 }
 

@@ -19,8 +19,10 @@ pub(super) fn page(server: &Server, view: &View, id: &ServiceId) -> Result<Page,
     let app = names::app(view, id, &environment);
     let known = view.state.service(id);
     let lock = known.and_then(|service| service.lock.as_ref());
-    let content = html! {
+    let head = html! {
         div.heading { h1 { (id) } span.state.idle { (icons::icon(Icon::Idle)) "empty" } }
+    };
+    let content = html! {
         div.card {
             h2 { "Nothing has entered " (environment) " yet" }
             p {
@@ -48,7 +50,8 @@ pub(super) fn page(server: &Server, view: &View, id: &ServiceId) -> Result<Page,
         section: Section::Home,
         trail: names::trail_to(view, id),
         fragments: vec![
-            Fragment::new("head", content),
+            Fragment::new("head", head),
+            Fragment::new("nothing", content),
             Fragment::new("under-way", on_its_way),
         ],
     })
