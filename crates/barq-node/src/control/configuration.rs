@@ -11,8 +11,8 @@ use crate::statistics::WATCH_WINDOW_S_MAX;
 
 /// A label of a host name (RFC 1035).
 const LABEL_BYTES_MAX: usize = 63;
-/// Revisions that one service may have.
-const REVISIONS_MAX: usize = 200;
+/// Revisions that one service may have: the 1,000 that `keep` may ask for, and those that are needed beside them.
+const REVISIONS_MAX: usize = 1_100;
 
 /// The judge's part of a configuration.
 pub(super) fn plan_of(configuration: &ServiceConfiguration) -> Plan {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use barq_judge::TripNow;
 
-use super::{FakeFleet, SERVICE, configuration, no_more_writing, share, trial};
+use super::{FakeFleet, SERVICE, configuration, no_more_writing, revision, share, trial};
 use crate::api::{CanaryState, LeaseRenewal, Refusal, ServiceObservation};
 use crate::control::Services;
 use crate::proxy::Verdict;
@@ -311,4 +311,15 @@ async fn a_domain_belongs_to_one_service() {
         services.accept(second).await,
         Err(Refusal::Invalid { .. })
     ));
+}
+
+/// As many as `keep` may ask for, and one more on its way.
+#[tokio::test]
+async fn a_thousand_kept_revisions_are_accepted() {
+    let directory = tempfile::tempdir().unwrap();
+    let services = load(directory.path());
+    let mut many = configuration(1);
+    let kept = (0..1_001).map(|number| revision(&format!("kept-{number}")));
+    many.revisions.extend(kept);
+    assert!(services.accept(many).await.unwrap().durable);
 }
