@@ -12,6 +12,7 @@ mod effect;
 mod form;
 mod notice;
 mod pages;
+mod words;
 
 use axum::Router;
 use axum::routing::get;
@@ -64,7 +65,7 @@ pub(super) fn rollout(
             Some(_) => Action::Resume(id()),
             None => Action::Pause(id()),
         }];
-        if effect::next_share(rollout).is_some_and(|share| share < 100) {
+        if words::next_share(rollout).is_some_and(|share| share < 100) {
             actions.push(Action::Promote(id()));
         }
         actions.extend([Action::PromoteFull(id()), Action::Abort(id())]);

@@ -43,7 +43,10 @@ fn steps(environment: &Environment) -> Markup {
     let tell = |step: &Step| {
         let hold = match step.hold.is_zero() {
             true => String::new(),
-            false => format!(" for {}", text::duration_ms(step.hold.as_secs_f64() * 1000.0)),
+            false => {
+                let hold = text::duration_ms(step.hold.as_secs_f64() * 1000.0);
+                format!(" for {}", hold.trim_end_matches(" 0 s"))
+            }
         };
         let limit = step.max_errors.map_or_else(String::new, |max| {
             format!(" ({} it back)", match max {

@@ -71,7 +71,7 @@ fn locks(service: &Service) -> Markup {
 fn warning(class: &str, icon: Icon, title: &str, text: &Markup) -> Markup {
     html! {
         div.notice.(class) {
-            strong { (icons::icon(icon)) " " (title) } " " (text)
+            strong { (icons::icon(icon)) " " (title) } " " div.inline { (text) }
         }
     }
 }

@@ -108,11 +108,27 @@ fn question(action: &Action, effect: &Effect, nonce: &str, message: &str) -> Mar
         h1 { (action.name()) " " (action.subject()) "?" }
         div.card {
             (told(&effect.words))
+            (otherwise(action, effect))
             form.asked method="post" action=(action.path()) {
                 (form::carried(action, effect, Some(nonce)))
                 (reason(action, message))
                 button.(class) #confirm type="submit" { (effect.button) }
                 a.button href=(action.subject_path()) { "No, back to " (action.subject()) }
+            }
+        }
+    }
+}
+
+/// The two ways back are told apart: one says that somebody changed their mind, the other that the release is bad.
+fn otherwise(action: &Action, effect: &Effect) -> Markup {
+    let (Action::Abort(id), Some(to)) = (action, &effect.to) else {
+        return html! {};
+    };
+    html! {
+        p.hint {
+            span {
+                "Is the release bad? Then " a href=(format!("/services/{}/rollback", to.service)) { "roll back instead" }
+                ": that opens an incident, keeps the release from coming back, and locks " (id.environment) "."
             }
         }
     }
@@ -126,7 +142,7 @@ pub(super) fn reason(action: &Action, message: &str) -> Markup {
         Reason::Required => true,
     };
     html! {
-        div.reason {
+        div.saying {
             label for="message" { "Why" @if !required { span.quiet { " (may be left empty)" } } }
             textarea #message name="message" rows="3" maxlength=(MESSAGE_CHARACTERS_MAX) required[required]
                 aria-describedby="message-hint" { (message) }
