@@ -61,6 +61,9 @@ impl Check {
         let ended_at = delivery.finished_at.filter(|_| delivery.build_ms.is_none());
         let cut_short = delivery.build_started.zip(ended_at);
         let ran = cut_short.map(|(from, to)| to.duration_since(from).as_millis());
+        let ran_ms = delivery
+            .build_ms
+            .or(ran.and_then(|ran| u64::try_from(ran).ok()));
         let command = delivery.configuration().and_then(|it| match &it.build {
             Build::Bundle { run, .. } => run.clone(),
             Build::Dockerfile { dockerfile, .. } => Some(format!("an image of {dockerfile}")),
@@ -69,9 +72,7 @@ impl Check {
             name: BUILD.to_owned(),
             state,
             started_at: delivery.build_started,
-            ran_ms: delivery
-                .build_ms
-                .or(ran.and_then(|ran| u64::try_from(ran).ok())),
+            ran_ms: ran_ms.filter(|_| command.is_some()),
             why: failed.filter(|_| state == "failed").map(str::to_owned),
             command,
             limit: None,

@@ -160,7 +160,7 @@ fn footer() -> Markup {
 }
 
 /// Problems begin small, pages with a capital.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(characters).collect()

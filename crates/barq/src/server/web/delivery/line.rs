@@ -13,7 +13,11 @@ use super::stages::{self, Kind, Leg, Progress, Stage};
 use crate::output::text;
 
 /// Characters of a note; the rest is in the timeline.
-const NOTE_CHARACTERS_MAX: usize = 90;
+const NOTE_CHARACTERS_MAX: usize = 50;
+/// A leg is as wide as it has stages, up to so many.
+const STAGES_WIDE_MAX: usize = 9;
+/// From so many seconds on minutes are said.
+const SECONDS_SPOKEN_MAX: u64 = 120;
 /// The bar's width in its own units.
 const BAR: f64 = 100.0;
 
@@ -30,7 +34,7 @@ pub(super) fn line(journey: &Journey, now: Timestamp) -> Markup {
 fn leg(id: &DeliveryId, leg: &Leg, now: Timestamp) -> Markup {
     let name = leg.environment.as_deref().unwrap_or("pipeline");
     html! {
-        section.leg aria-label=(name) {
+        section.{ "leg of-" (leg.stages.len().min(STAGES_WIDE_MAX)) } aria-label=(name) {
             h3 {
                 @match &leg.rollout {
                     Some(rollout) => a href=(format!("/rollouts/{rollout}")) { (name) },
@@ -47,7 +51,7 @@ fn stage(id: &DeliveryId, leg: &Leg, stage: &Stage, now: Timestamp) -> Markup {
     let late = stage.over(now).is_some();
     html! {
         li.stage.(class).late[late] {
-            span.mark { (icons::icon(icon)) }
+            span.spot { (icons::icon(icon)) }
             span.name {
                 @match link(id, leg, stage) {
                     Some(path) => a href=(path) { (name(stage.kind)) },
@@ -55,13 +59,13 @@ fn stage(id: &DeliveryId, leg: &Leg, stage: &Stage, now: Timestamp) -> Markup {
                 }
             }
             span.word { (word) }
+            (bar(stage))
             span.took { (took(stage)) }
             span.budget { (budget(stage, now)) }
             @if let Some(began) = stage.began { span.began { (elements::clock(began)) } }
             @if let Some(note) = &stage.note {
                 span.note title=(note) { (text::shorten(note, NOTE_CHARACTERS_MAX)) }
             }
-            (bar(stage))
         }
     }
 }
@@ -75,11 +79,11 @@ fn name(kind: Kind) -> String {
         Kind::Turn => "Its turn".to_owned(),
         Kind::Approval => "Approval".to_owned(),
         Kind::Deploy => "Deploy".to_owned(),
-        Kind::Smoke => "Smoke tests".to_owned(),
+        Kind::Smoke => "Smoke".to_owned(),
         Kind::Prepare => "Prepare".to_owned(),
         Kind::Shift => "Shift".to_owned(),
         Kind::Step(_, share) => format!("{share} %"),
-        Kind::Verify => "Verify at 100 %".to_owned(),
+        Kind::Verify => "Verify".to_owned(),
         Kind::Rollback => "Rollback".to_owned(),
     }
 }
@@ -140,6 +144,8 @@ fn budget(stage: &Stage, now: Timestamp) -> Markup {
             (Some(budget), Some(over)) => {
                 (icons::icon(Icon::Warning)) (spoken(over)) " over " (spoken(budget))
             }
+            (Some(_), None) if stage.progress == Progress::Skipped => {}
+            (Some(budget), None) if stage.began.is_none() => { "up to " (spoken(budget)) }
             (Some(budget), None) => { "of " (spoken(budget)) }
             (None, _) if stage.kind == Kind::Approval => "people’s time",
             _ => {}
@@ -157,7 +163,7 @@ fn bar(stage: &Stage) -> Markup {
         return html! {};
     };
     html! {
-        svg.bar viewBox={ "0 0 " (BAR) " 4" } width="100%" height="4" preserveAspectRatio="none" aria-hidden="true" focusable="false" {
+        svg.meter viewBox={ "0 0 " (BAR) " 4" } width="100%" height="4" preserveAspectRatio="none" aria-hidden="true" focusable="false" {
             rect.ground width=(BAR) height="4" { }
             rect.taken width=(format!("{taken:.1}")) height="4" { }
             @if allowed < BAR { rect.mark-of-budget x=(format!("{allowed:.1}")) width="1.5" height="4" { } }
@@ -172,8 +178,12 @@ fn widths(taken: Duration, budget: Duration) -> (f64, f64) {
     (taken / whole * BAR, budget / whole * BAR)
 }
 
-/// A duration, as short as a column is: `30 s`, `2 min`.
+/// A duration, as short as a column is: `30 s`, `90 s`, `2 min`.
 fn spoken(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if duration.subsec_nanos() == 0 && (1..SECONDS_SPOKEN_MAX).contains(&seconds) {
+        return format!("{seconds} s");
+    }
     let text = text::duration_ms(duration.as_secs_f64() * 1000.0);
     match text.strip_suffix(" min 0 s") {
         Some(minutes) => format!("{minutes} min"),
@@ -208,6 +218,7 @@ mod tests {
         check(30, "30 s");
         check(120, "2 min");
         check(130, "2 min 10 s");
-        check(4, "4.0 s");
+        check(4, "4 s");
+        check(90, "90 s");
     }
 }

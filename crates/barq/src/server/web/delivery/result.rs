@@ -15,6 +15,7 @@ use super::super::super::shapes::Waiting;
 use super::super::check::Check;
 use super::super::elements;
 use super::super::icons;
+use super::super::layout::sentence;
 
 pub(super) fn result(view: &View, journey: &Journey, now: Timestamp) -> Markup {
     let delivery = &journey.delivery;
@@ -38,7 +39,8 @@ pub(super) fn result(view: &View, journey: &Journey, now: Timestamp) -> Markup {
 fn waits(waiting: &Waiting, class: &str) -> Markup {
     html! {
         div.notice.(class) {
-            p { strong { "It waits until " } (waiting.message) }
+            p.quiet.small { "What it waits for" }
+            p.message { (sentence(&waiting.message)) }
             p.quiet.small {
                 "for " (elements::lasting(waiting.since, None))
                 @if let Some(until) = waiting.until { " · " (elements::until(until)) }
@@ -162,12 +164,4 @@ fn rolled_back(view: &View, journey: &Journey, environment: &str) -> Markup {
             ", mend the cause, and push again."
         }
     }
-}
-
-/// Reasons begin small, sentences with a capital.
-fn sentence(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(characters).collect()
-    })
 }
