@@ -71,8 +71,8 @@ pub(super) async fn page(
         ("rollout-traffic", traffic::traffic(&sight)),
         ("rollout-tripwire", tripwire::tripwire(&sight)),
         ("rollout-charts", charts::charts(&sight, place)),
-        ("rollout-compare", compare::compare(&sight)),
         ("rollout-failures", failures),
+        ("rollout-compare", compare::compare(&sight)),
         ("rollout-story", story::lines(&story)),
     ];
     Ok(Page {

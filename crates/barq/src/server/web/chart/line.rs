@@ -11,11 +11,13 @@ use super::scale::{time_format, time_ticks, value_ticks};
 /// Units across: permille of the width.
 const WIDTH: i64 = 1000;
 /// Pixels down to the plot: room for the words at the marks.
-const TOP: i64 = 34;
+const TOP: i64 = 38;
 /// Pixels of the plot's height.
 const PLOT: i64 = 132;
 /// Pixels below the plot: room for the times.
 const BOTTOM: i64 = 20;
+/// Pixels beside the plot: room for the values.
+const LEFT: i64 = 52;
 /// Units of the stretched drawing for a pixel down: lines are smooth though their places are whole.
 const FINE: i64 = 4;
 /// Steps of the axis of values.
@@ -152,20 +154,23 @@ fn place(
     down: impl Fn(f64) -> i64,
 ) -> PlacedLine {
     let mut path = String::new();
-    let mut pen_is_down = false;
+    // Where the pen is, while it is down. From there on places are relative: they are shorter.
+    let mut pen: Option<(i64, i64)> = None;
     for (at, (at_ms, value)) in line.values.iter().enumerate() {
         let Some(value) = value else {
-            pen_is_down = false;
+            pen = None;
             continue;
         };
-        path.push(if pen_is_down { ' ' } else { 'M' });
-        path.push_str(&format!("{} {}", across(*at_ms), down(*value)));
-        let alone = !pen_is_down && line.values.get(at + 1).is_none_or(|next| next.1.is_none());
-        // A value between two gaps is a point.
-        if alone {
-            path.push_str("h1");
+        let (x, y) = (across(*at_ms), down(*value));
+        match pen {
+            Some((from_x, from_y)) => path.push_str(&format!(" {} {}", x - from_x, y - from_y)),
+            // A value between two gaps is a point.
+            None if line.values.get(at + 1).is_none_or(|next| next.1.is_none()) => {
+                path.push_str(&format!("M{x} {y}h1"));
+            }
+            None => path.push_str(&format!("M{x} {y}l")),
         }
-        pen_is_down = true;
+        pen = Some((x, y));
     }
     let last = line
         .values
@@ -226,7 +231,7 @@ fn marks(marks: &[Mark], across: impl Fn(i64) -> i64) -> Vec<PlacedMark> {
 /// Pixels down at which a mark's words stand: how it ended has a row of its own.
 fn row(kind: MarkKind) -> i64 {
     match kind {
-        MarkKind::Step => 26,
+        MarkKind::Step => 27,
         MarkKind::Back | MarkKind::Done => 11,
     }
 }
@@ -250,39 +255,52 @@ fn render(chart: &Chart<'_>, geometry: &Geometry) -> Markup {
                     }
                 }
             }
-            svg role="img" aria-label=(in_words(chart, geometry)) width="100%" height=(height) {
-                @for (y, words) in &geometry.values {
-                    line.grid x1="0" x2="100%" y1=(y) y2=(y) { }
-                    text.tick x="0" y=(y - 3) { (words) }
-                }
-                @for (x, words) in &geometry.times {
-                    line.grid x1=(percent(*x)) x2=(percent(*x)) y1=(TOP + PLOT) y2=(TOP + PLOT + 4) { }
-                    text.tick x=(percent(*x)) y=(height - 4) text-anchor=(anchor(*x)) { (words) }
-                }
-                @for mark in &geometry.marks { (mark_at(mark)) }
-                svg x="0" y=(TOP) width="100%" height=(PLOT) viewBox={ "0 0 " (WIDTH) " " (PLOT * FINE) } preserveAspectRatio="none" overflow="visible" {
-                    // The one to look at comes last, over the others.
-                    @for (at, line) in geometry.lines.iter().enumerate().rev() {
-                        path.{ "line-" (at + 1) } d=(line.path) { }
+            div.drawing {
+                svg width=(LEFT) height=(height) aria-hidden="true" {
+                    @for (y, words) in &geometry.values {
+                        text.tick x=(LEFT - 6) y=(y + 4) text-anchor="end" { (words) }
                     }
                 }
-                @for (at, line) in geometry.lines.iter().enumerate().rev() {
-                    @if let Some((x, y)) = line.end {
-                        text.{ "name line-" (at + 1) } x=(percent(x)) y=(y - 4) text-anchor=(anchor(x)) { (line.name) }
-                    }
-                }
+                svg.plot role="img" aria-label=(in_words(chart, geometry)) height=(height) { (plot(geometry)) }
             }
         }
     }
 }
 
-fn mark_at(mark: &PlacedMark) -> Markup {
-    let class = match mark.kind {
-        MarkKind::Step => "step",
-        MarkKind::Back => "back",
-        MarkKind::Done => "done",
-    };
-    let y = row(mark.kind);
+/// What is inside of the axes, as wide as there is room.
+fn plot(geometry: &Geometry) -> Markup {
+    let foot = TOP + PLOT;
+    html! {
+        @for (y, _) in &geometry.values { line.grid x1="0" x2="100%" y1=(y) y2=(y) { } }
+        @for (x, words) in &geometry.times {
+            line.grid x1=(percent(*x)) x2=(percent(*x)) y1=(foot) y2=(foot + 4) { }
+            text.tick x=(percent(*x)) y=(foot + BOTTOM - 4) text-anchor=(anchor(*x)) { (words) }
+        }
+        @for mark in &geometry.marks { (mark_line(mark)) }
+        // Over all lines, so that none goes through them.
+        @for mark in &geometry.marks { (mark_words(mark)) }
+        svg x="0" y=(TOP) width="100%" height=(PLOT) viewBox={ "0 0 " (WIDTH) " " (PLOT * FINE) } preserveAspectRatio="none" overflow="visible" {
+            // The one to look at comes last, over the others.
+            @for (at, line) in geometry.lines.iter().enumerate().rev() {
+                path.{ "line-" (at + 1) } d=(line.path) { }
+            }
+        }
+        @for (at, line) in geometry.lines.iter().enumerate().rev() {
+            @if let Some((x, y)) = line.end {
+                text.{ "name line-" (at + 1) } x=(percent(x)) y=(y - 4) text-anchor=(anchor(x)) { (line.name) }
+            }
+        }
+    }
+}
+
+fn mark_line(mark: &PlacedMark) -> Markup {
+    let x = percent(mark.x);
+    html! {
+        line.mark.(mark.kind.class()) x1=(x) x2=(x) y1=(row(mark.kind) - 10) y2=(TOP + PLOT) { }
+    }
+}
+
+fn mark_words(mark: &PlacedMark) -> Markup {
     let x = percent(mark.x);
     // On the right there is no room after the mark, so its words stand before it.
     let (anchor, beside) = if mark.x > WIDTH - WORDS_APART {
@@ -291,9 +309,18 @@ fn mark_at(mark: &PlacedMark) -> Markup {
         ("start", "4")
     };
     html! {
-        line.mark.(class) x1=(x) x2=(x) y1=(y - 10) y2=(TOP + PLOT) { }
         @if let Some(words) = &mark.words {
-            text.mark.(class) x=(x) dx=(beside) y=(y) text-anchor=(anchor) { (words) }
+            text.mark.(mark.kind.class()) x=(x) dx=(beside) y=(row(mark.kind)) text-anchor=(anchor) { (words) }
+        }
+    }
+}
+
+impl MarkKind {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Back => "back",
+            Self::Done => "done",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The two revisions over time: requests, errors, latency, with the steps at which something was decided.
 
+use std::ops::Range;
+
 use barq_core::rollout::Phase;
 use http::Uri;
 use maud::{Markup, html};
@@ -18,8 +20,12 @@ use super::sight::Sight;
 const VALUES_MAX: usize = 240;
 /// Rates are taken over so long, in milliseconds: a single request in a second is no rate.
 const WINDOW_MS: i64 = 5_000;
+/// Without any request for so long there is no latency, though the node still tells that of the last minute.
+const LATENCY_WINDOW_MS: i64 = 15_000;
 /// So much before the first step is shown, in milliseconds: how stable did alone.
 const BEFORE_MS: i64 = 20_000;
+/// So much after a success is shown at least, in milliseconds.
+const AFTER_END_MS: i64 = 60_000;
 /// A rollback so long after the last sample is none of the chart's, in milliseconds.
 const AFTER_MS: i64 = 10_000;
 
@@ -105,28 +111,26 @@ fn percentiles(place: &RolloutPlace) -> Markup {
 }
 
 fn drawn(sight: &Sight<'_>, percentile: Percentile) -> Option<Markup> {
-    let goes_on = !sight.rollout.ended() && !matches!(sight.rollout.phase, Phase::RollingBack(_));
     let whole = sight.series.as_ref()?;
-    let series = whole.at_most(VALUES_MAX, !goes_on);
+    let series = whole.at_most(VALUES_MAX, is_over(sight));
     if series.canary.is_empty() {
         return None;
     }
     let marks = marks(sight, whole.until_ms);
-    let end_ms = series.start_ms + series.width_ms * series.canary.len() as i64;
-    let end_ms = marks.iter().map(|mark| mark.at_ms).fold(end_ms, i64::max);
-    let first = sight.story.steps.first();
-    let start_ms = first.map_or(series.start_ms, |(at, _)| {
-        series.start_ms.max(at.as_millisecond() - BEFORE_MS)
-    });
+    let (start_ms, end_ms) = domain(sight, &series, &marks);
+    let (canary, stable) = sight.names();
     let has_stable = sight.rollout.start.stable.is_some();
+    let back = marks.iter().find(|mark| mark.kind == MarkKind::Back);
+    let back_ms = back.map_or(end_ms, |mark| mark.at_ms + series.width_ms);
     let draw = |title: &str, highest_min: f64, words: fn(f64) -> String, value: &Value<'_>| {
-        let line = |name, bins| Line {
+        let line = |name, bins, until_ms| Line {
             name,
-            values: values(&series, bins, start_ms, value),
+            values: values(&series, bins, start_ms..until_ms, value),
         };
-        let mut lines = vec![line("canary", &series.canary)];
+        // What the windows of the canary's rates tell when it has no traffic any more is over.
+        let mut lines = vec![line(canary, &series.canary, end_ms.min(back_ms))];
         if has_stable {
-            lines.push(line("stable", &series.stable));
+            lines.push(line(stable, &series.stable, end_ms));
         }
         chart(&Chart {
             title,
@@ -142,8 +146,41 @@ fn drawn(sight: &Sight<'_>, percentile: Percentile) -> Option<Markup> {
     Some(html! {
         (draw("Requests per second", 1.0, per_second, &|bins, at| requests(&series, bins, at)))
         (draw("Error rate", 1.0, in_percent, &|bins, at| error_rate(&series, bins, at)))
-        (draw(&latency_title, 1000.0, latency_words, &|bins, at| percentile.of(&bins[at])))
+        (draw(&latency_title, 1000.0, latency_words, &|bins, at| latency_of(&series, bins, at, percentile)))
     })
+}
+
+/// From shortly before the first step to the end of what was seen. After a success it is watched for much longer than it
+/// took, which would press the steps together: then as much again is shown, as long as nothing happens.
+fn domain(sight: &Sight<'_>, series: &Series, marks: &[Mark]) -> (i64, i64) {
+    let first_ms = sight.story.steps.first().map(|(at, _)| at.as_millisecond());
+    let start_ms = first_ms.map_or(series.start_ms, |first_ms| {
+        series.start_ms.max(first_ms - BEFORE_MS)
+    });
+    let seen_ms = series.start_ms + series.width_ms * series.canary.len() as i64;
+    let end_ms = marks.iter().map(|mark| mark.at_ms).fold(seen_ms, i64::max);
+    let is_calm = sight.incident.is_none() && sight.rollout.rollback.is_none();
+    let ended = sight.rollout.finished_at.filter(|_| is_calm);
+    let limit_ms = ended.map_or(end_ms, |ended| {
+        let ended_ms = ended.as_millisecond();
+        ended_ms + (ended_ms - start_ms).max(AFTER_END_MS)
+    });
+    (start_ms, end_ms.min(limit_ms))
+}
+
+/// Whether the last bin is drawn though it is not whole: nothing more comes, or it must be seen at once. Else it would be
+/// drawn, and sent, anew with every look.
+fn is_over(sight: &Sight<'_>) -> bool {
+    match sight.rollout.phase {
+        Phase::RollingBack(_) | Phase::RolledBack | Phase::Aborted | Phase::Failed => true,
+        Phase::Succeeded => sight.guard().is_none(),
+        Phase::Deploying
+        | Phase::SmokeTesting
+        | Phase::ProvingTarget
+        | Phase::Preparing { .. }
+        | Phase::Holding
+        | Phase::Verifying { .. } => false,
+    }
 }
 
 /// What is drawn of a bin, given all of them and its place.
@@ -153,12 +190,12 @@ type Value<'a> = dyn Fn(&[Bin], usize) -> Option<f64> + 'a;
 fn values(
     series: &Series,
     bins: &[Bin],
-    start_ms: i64,
+    shown_ms: Range<i64>,
     value: &Value<'_>,
 ) -> Vec<(i64, Option<f64>)> {
     let middle = |at: usize| series.start_ms + series.width_ms * at as i64 + series.width_ms / 2;
     (0..bins.len())
-        .filter(|at| middle(*at) >= start_ms)
+        .filter(|at| shown_ms.contains(&middle(*at)))
         .map(|at| {
             let watched = bins[at].watched_ms > 0;
             (middle(at), watched.then(|| value(bins, at)).flatten())
@@ -167,8 +204,10 @@ fn values(
 }
 
 /// What was answered in the window that ends with a bin: watched milliseconds, requests, errors.
-fn window(series: &Series, bins: &[Bin], at: usize) -> (i64, u64, u64) {
-    let wide = usize::try_from(WINDOW_MS / series.width_ms).unwrap_or(1).max(1);
+fn window(series: &Series, bins: &[Bin], at: usize, window_ms: i64) -> (i64, u64, u64) {
+    let wide = usize::try_from(window_ms / series.width_ms)
+        .unwrap_or(1)
+        .max(1);
     let first = (at + 1).saturating_sub(wide);
     bins[first..=at].iter().fold((0, 0, 0), |sum, bin| {
         (
@@ -180,14 +219,19 @@ fn window(series: &Series, bins: &[Bin], at: usize) -> (i64, u64, u64) {
 }
 
 fn requests(series: &Series, bins: &[Bin], at: usize) -> Option<f64> {
-    let (watched_ms, requests, _) = window(series, bins, at);
+    let (watched_ms, requests, _) = window(series, bins, at, WINDOW_MS);
     (watched_ms > 0).then(|| requests as f64 * 1000.0 / watched_ms as f64)
 }
 
 /// None without requests: no errors of no requests is no evidence.
 fn error_rate(series: &Series, bins: &[Bin], at: usize) -> Option<f64> {
-    let (_, requests, errors) = window(series, bins, at);
+    let (_, requests, errors) = window(series, bins, at, WINDOW_MS);
     (requests > 0).then(|| errors as f64 * 100.0 / requests as f64)
+}
+
+fn latency_of(series: &Series, bins: &[Bin], at: usize, percentile: Percentile) -> Option<f64> {
+    let (_, requests, _) = window(series, bins, at, LATENCY_WINDOW_MS);
+    percentile.of(&bins[at]).filter(|_| requests > 0)
 }
 
 /// The steps, and how it ended where that is inside of what was seen.
@@ -209,7 +253,7 @@ fn marks(sight: &Sight<'_>, until_ms: i64) -> Vec<Mark> {
     } else if let (Phase::Succeeded, Some(at)) = (&sight.rollout.phase, sight.rollout.finished_at) {
         marks.push(Mark {
             at_ms: at.as_millisecond(),
-            words: "stable".to_owned(),
+            words: "succeeded".to_owned(),
             kind: MarkKind::Done,
         });
     }

@@ -23,17 +23,17 @@ pub(super) fn compare(sight: &Sight<'_>) -> Markup {
     let stable = start.stable.as_ref();
     let rows = rows(sight, stable);
     html! {
-        h2 { "Canary beside stable" }
+        h2 { @if sight.names().0 == "canary" { "Canary beside stable" } @else { "New revision beside the one before" } }
         @if rows.is_empty() {
             p.quiet { "Neither is seen by the node any more." }
         } @else {
-            div.scroll tabindex="0" role="region" aria-label="Canary beside stable, in numbers" {
+            div.scroll tabindex="0" role="region" aria-label="The two revisions in numbers" {
                 table.compare {
                     caption.unseen { "What the two revisions answer" }
                     thead { tr {
-                        th scope="col" { }
-                        th.number scope="col" { "canary" br; span.quiet { (short(&start.revision)) } }
-                        th.number scope="col" { "stable" br; span.quiet { (stable.map_or("–".to_owned(), short)) } }
+                        td { }
+                        th.number scope="col" { (sight.names().0) br; span.quiet { (short(&start.revision)) } }
+                        th.number scope="col" { (sight.names().1) br; span.quiet { (stable.map_or("–".to_owned(), short)) } }
                     } }
                     tbody {
                         @for row in &rows {
@@ -109,7 +109,11 @@ fn whole(sight: &Sight<'_>, rows: &mut Vec<Row>) {
         return;
     }
     let words = |(requests, errors): (u64, u64)| {
-        format!("{} / {}", elements::number(requests), elements::number(errors))
+        format!(
+            "{} / {}",
+            elements::number(requests),
+            elements::number(errors)
+        )
     };
     rows.push(Row {
         name: "Requests / errors in all",
@@ -120,7 +124,10 @@ fn whole(sight: &Sight<'_>, rows: &mut Vec<Row>) {
 }
 
 fn live(canary: Option<&RevisionDetail>, stable: Option<&RevisionDetail>, rows: &mut Vec<Row>) {
-    for (at, name) in ["Latency p50", "Latency p95", "Latency p99"].into_iter().enumerate() {
+    for (at, name) in ["Latency p50", "Latency p95", "Latency p99"]
+        .into_iter()
+        .enumerate()
+    {
         let of = |detail: Option<&RevisionDetail>| {
             let all = detail.and_then(|detail| detail.latency_us);
             all.map_or_else(|| "–".to_owned(), |all| latency(all[at]))
@@ -137,7 +144,10 @@ fn live(canary: Option<&RevisionDetail>, stable: Option<&RevisionDetail>, rows: 
     };
     let instances = |detail: &RevisionDetail| detail.instances.len() as u64;
     for (name, number) in [
-        ("In flight", (|it: &RevisionDetail| it.in_flight) as fn(&RevisionDetail) -> u64),
+        (
+            "In flight",
+            (|it: &RevisionDetail| it.in_flight) as fn(&RevisionDetail) -> u64,
+        ),
         ("Instances", instances),
     ] {
         rows.push(Row {
@@ -166,7 +176,8 @@ fn rate(errors: u64, requests: u64) -> String {
         _ => match errors as f64 * 100.0 / requests as f64 {
             0.0 => "0 %".to_owned(),
             rate if rate < 1.0 => format!("{rate:.2} %"),
-            rate => format!("{rate:.1} %"),
+            rate if rate < 10.0 => format!("{rate:.1} %"),
+            rate => format!("{rate:.0} %"),
         },
     }
 }

@@ -61,12 +61,7 @@ pub(super) async fn shown(server: &Server, sight: &Sight<'_>) -> Markup {
 
 /// Afterwards its errors are those of the revision that serves, whatever they are.
 fn is_on_trial(sight: &Sight<'_>) -> bool {
-    let guard = sight
-        .service
-        .and_then(|service| service.guard.as_ref());
-    !sight.rollout.ended()
-        || sight.rollout.rollback.is_some()
-        || guard.is_some_and(|guard| guard.rollout == sight.rollout.id)
+    !sight.rollout.ended() || sight.rollout.rollback.is_some() || sight.guard().is_some()
 }
 
 impl Server {
@@ -140,7 +135,7 @@ fn list(sight: &Sight<'_>, requests: &[FailedRequest], errors: u64) -> Markup {
     html! {
         h2 { "Latest failed requests" }
         div.scroll tabindex="0" role="region" aria-label="Latest failed requests" {
-            table.failures {
+            table.failed-requests {
                 caption.unseen { "Requests that the canary failed, the newest first" }
                 thead { tr {
                     th scope="col" { "At" }

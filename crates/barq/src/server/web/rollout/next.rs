@@ -83,8 +83,7 @@ fn holding(sight: &Sight<'_>) -> Markup {
     let share = sight.rollout.traffic();
     let hold = Hold::of(sight);
     let no_request = sight.counts.requests == 0;
-    let what =
-        html! { (share) " % of the traffic goes to the canary, the rest to stable." };
+    let what = html! { (share) " % of the traffic goes to the canary, the rest to stable." };
     let more = html! {
         @if no_request && hold.is_some_and(|hold| hold.left_s() == 0) {
             p { strong { "Not enough evidence: " } "nobody has asked the canary anything. It goes on with the first request, or when somebody promotes it." }
@@ -112,22 +111,17 @@ fn paused(sight: &Sight<'_>) -> Markup {
     let share = sight.rollout.traffic();
     let since = sight.rollout.paused;
     let more = html! {
-        p { "The hold's clock stands still"
-            @if let Some(since) = since { " since " (elements::time(since)) }
-            ". The tripwire stays armed."
+        p { "Paused" @if let Some(since) = since { " " (elements::time(since)) }
+            ": the hold's clock stands still. The tripwire stays armed."
         }
         p { strong { "Next: " } "nothing, until somebody resumes, promotes or aborts it." }
     };
-    let what = html! { "Paused at " (share) " %." };
+    let what = html! { "It stands at " (share) " % of the traffic." };
     notice("wait", Icon::Waiting, &what, &more)
 }
 
 fn succeeded(sight: &Sight<'_>) -> Markup {
     let rollout = sight.rollout;
-    let guard = sight
-        .service
-        .and_then(|service| service.guard.as_ref())
-        .filter(|guard| guard.rollout == rollout.id);
     let direct = rollout.direct.is_some();
     let more = html! {
         p { "Verified through the public ingress"
@@ -135,7 +129,7 @@ fn succeeded(sight: &Sight<'_>) -> Markup {
             @if direct { ". There was no canary: nothing was there to compare with or to go back to" }
             "."
         }
-        @match guard {
+        @match sight.guard() {
             Some(guard) if guard.exceeded => p.bad {
                 (icons::icon(Icon::Warning)) " " strong { "Since then it made more errors than its guard allows" } " (" (guard.max_errors) "). "
                 @if let Some(incident) = sight.incident { (incident_link(&incident.id.to_string())) }

@@ -4,8 +4,8 @@ use barq_core::delivery::Delivery;
 use barq_core::event::{Counts, Trip};
 use barq_core::identity::RevisionName;
 use barq_core::incident::Incident;
-use barq_core::rollout::Rollout;
-use barq_core::service::Service;
+use barq_core::rollout::{Phase, Rollout};
+use barq_core::service::{GuardWatch, Service};
 use barq_engine::engine::View;
 use barq_engine::ports::RevisionDetail;
 use jiff::Timestamp;
@@ -37,12 +37,7 @@ pub(super) struct Sight<'a> {
 }
 
 impl<'a> Sight<'a> {
-    pub(super) fn new(
-        server: &Server,
-        view: &'a View,
-        story: &'a Story,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(server: &Server, view: &'a View, story: &'a Story, now: Timestamp) -> Self {
         let series = server.samples.rollout(&story.rollout.id);
         Self::of(view, story, series, now)
     }
@@ -109,6 +104,21 @@ impl<'a> Sight<'a> {
         }
         let seen = self.view.seen.services.get(&self.rollout.start.service)?;
         seen.details.get(revision)
+    }
+
+    /// What its revision and the one beside it are called: after its success it is no canary any more.
+    pub(super) fn names(&self) -> (&'static str, &'static str) {
+        let on_trial = self.rollout.direct.is_none() && self.rollout.start.stable.is_some();
+        match on_trial && self.rollout.phase != Phase::Succeeded {
+            true => ("canary", "stable"),
+            false => ("new", "before"),
+        }
+    }
+
+    /// The watch over it after its success, while that lasts.
+    pub(super) fn guard(&self) -> Option<&'a GuardWatch> {
+        let guard = self.service?.guard.as_ref()?;
+        (guard.rollout == self.rollout.id).then_some(guard)
     }
 
     /// The limit of the present step, where it has one.

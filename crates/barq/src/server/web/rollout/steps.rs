@@ -52,8 +52,8 @@ pub(super) fn steps(sight: &Sight<'_>) -> Markup {
         h2 { "Steps" }
         ol.steps {
             @for stage in stages(sight.rollout, sight.story) {
-                li.(stage.standing.name()) aria-current=[stage.standing.is_present().then_some("step")] {
-                    p.stage { (icons::icon(stage.standing.icon())) " " strong { (stage.name) } " " span.unseen { (stage.standing.words()) } }
+                li.(stage.standing.class()) aria-current=[stage.standing.is_present().then_some("step")] {
+                    p.stage-name { (icons::icon(stage.standing.icon())) " " strong { (stage.name) } " " span.unseen { (stage.standing.words()) } }
                     p.small.quiet { (stage.rule) }
                     (progress(sight, &stage, hold))
                 }
@@ -117,11 +117,7 @@ fn stages(rollout: &Rollout, story: &Story) -> Vec<Stage> {
         };
         names.push((format!("{} %", step.traffic), rule, Some(number)));
     }
-    names.push((
-        "Verified".to_owned(),
-        "version and health".to_owned(),
-        None,
-    ));
+    names.push(("Verified".to_owned(), "version and health".to_owned(), None));
     let last = names.len() - 1;
     let at = match reached {
         Reached::Early(stage) => stage.min(before_steps - 1),
@@ -130,7 +126,10 @@ fn stages(rollout: &Rollout, story: &Story) -> Vec<Stage> {
         Reached::End => last + 1,
     };
     let entered = |step: Option<u32>| {
-        let of_step = story.steps.iter().find(|(_, entry)| Some(entry.step) == step);
+        let of_step = story
+            .steps
+            .iter()
+            .find(|(_, entry)| Some(entry.step) == step);
         of_step.map(|(at, _)| *at)
     };
     let skips_to = skipped_until(rollout, before_steps + settings.steps.len() - 1);
@@ -222,16 +221,16 @@ fn skipped_until(rollout: &Rollout, full: usize) -> usize {
 }
 
 impl Standing {
-    fn name(self) -> &'static str {
+    fn class(self) -> &'static str {
         match self {
-            Self::Done => "done",
-            Self::Now => "now",
-            Self::Paused => "paused",
-            Self::Bad => "bad",
-            Self::Stopped => "stopped",
-            Self::Next => "next",
-            Self::Skipped => "skipped",
-            Self::Never => "never",
+            Self::Done => "is-done",
+            Self::Now => "is-now",
+            Self::Paused => "is-paused",
+            Self::Bad => "is-bad",
+            Self::Stopped => "is-stopped",
+            Self::Next => "is-next",
+            Self::Skipped => "is-skipped",
+            Self::Never => "is-never",
         }
     }
 

@@ -120,7 +120,12 @@ impl Story {
             RolloutEvent::Deployed { .. } => self.deployed = true,
             _ => {}
         }
-        self.lines.push(story::entry(recorded));
+        let mut line = story::entry(recorded);
+        let environment = format!("{}: ", self.rollout.id.environment);
+        if let Some(rest) = line.message.strip_prefix(&environment) {
+            line.message = rest.to_owned();
+        }
+        self.lines.push(line);
         if self.lines.len() > LINES_MAX {
             self.lines.remove(0);
         }

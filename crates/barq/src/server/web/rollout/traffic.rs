@@ -21,15 +21,17 @@ pub(super) fn traffic(sight: &Sight<'_>) -> Markup {
         h2 { "Traffic" }
         dl.shares {
             dt { "Should be" }
-            dd { (share(Some(desired), start.stable.is_some())) }
+            dd { (share(sight, Some(desired))) }
             dt { "Counted, last 10 s" }
-            dd { (share(counted, start.stable.is_some())) }
+            dd { (share(sight, counted)) }
         }
     }
 }
 
 /// The canary's share, with what is left of it for stable.
-fn share(percent: Option<f64>, has_stable: bool) -> Markup {
+fn share(sight: &Sight<'_>, percent: Option<f64>) -> Markup {
+    let (canary, stable) = sight.names();
+    let has_stable = sight.rollout.start.stable.is_some();
     let Some(percent) = percent else {
         return html! { p.quiet { "No requests to count" } };
     };
@@ -45,8 +47,8 @@ fn share(percent: Option<f64>, has_stable: bool) -> Markup {
             @if percent > 0.0 { rect.canary width=(width) height="14" rx="3" { } }
         }
         p.row.small {
-            span { span.swatch.canary { } " canary " strong { (words(percent)) } }
-            @if has_stable { span { span.swatch.stable { } " stable " strong { (words(100.0 - percent)) } } }
+            span { span.patch.canary { } " " (canary) " " strong { (words(percent)) } }
+            @if has_stable { span { span.patch.stable { } " " (stable) " " strong { (words(100.0 - percent)) } } }
         }
     }
 }

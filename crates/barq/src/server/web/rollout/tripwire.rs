@@ -42,10 +42,7 @@ fn errors(sight: &Sight<'_>) -> u64 {
 }
 
 fn share_of_step(sight: &Sight<'_>) -> u8 {
-    sight
-        .rollout
-        .present_step()
-        .map_or(0, |step| step.traffic)
+    sight.rollout.present_step().map_or(0, |step| step.traffic)
 }
 
 fn row(errors: u64, limit: u64) -> Markup {

@@ -29,10 +29,18 @@ fn check(events: &[(i64, RolloutEvent)], expected_title: &str, expected_mood: Mo
 fn a_canary_tells_its_share_and_how_close_it_is() {
     check(&[], "… deploying · shop · production", Mood::Moving);
     let canary = [(1, entered(1, 10, 5)), (2, progressed(60, 100, 2))];
-    check(&canary, "▲ 10 % · shop · 2/5 errors · production", Mood::Moving);
+    check(
+        &canary,
+        "▲ 10 % · shop · 2/5 errors · production",
+        Mood::Moving,
+    );
     let [entry, progress] = canary;
     let paused = [entry.clone(), progress.clone(), (3, RolloutEvent::Paused)];
-    check(&paused, "⏸ 10 % · shop · 2/5 errors · production", Mood::Waiting);
+    check(
+        &paused,
+        "⏸ 10 % · shop · 2/5 errors · production",
+        Mood::Waiting,
+    );
     let back = [entry, progress, (3, tripped(3, 5))];
     check(&back, "↩ rolling back · shop · production", Mood::Trouble);
 }
@@ -47,7 +55,11 @@ fn an_end_tells_how() {
     let failed = RolloutEvent::Failed {
         reason: "no instance became ready".to_owned(),
     };
-    check(&[(9, failed)], "✕ failed · shop · production", Mood::Trouble);
+    check(
+        &[(9, failed)],
+        "✕ failed · shop · production",
+        Mood::Trouble,
+    );
     let aborted = RolloutEvent::RollbackStarted {
         cause: RollbackCause::Aborted { message: None },
         to: Some(revision(2)),
