@@ -132,5 +132,61 @@ fn it_is_drawn_and_said() {
     let markup = with(&[Some(1.0), Some(2.0)], &[Some(9.0)], &marks, |chart| {
         render(chart, &layout(chart)).into_string()
     });
-    insta::assert_snapshot!(markup.replace("><", ">\n<"), @"");
+    insta::assert_snapshot!(markup.replace("><", ">\n<"), @r#"
+    <figure class="chart">
+    <figcaption class="row">
+    <strong>Requests per second</strong>
+    <span class="key line-1">
+    <svg width="22" height="8" aria-hidden="true">
+    <path d="M0 4H22">
+    </path>
+    </svg>canary <span class="value">2/s</span>
+    </span>
+    <span class="key line-2">
+    <svg width="22" height="8" aria-hidden="true">
+    <path d="M0 4H22">
+    </path>
+    </svg>stable <span class="value">9/s</span>
+    </span>
+    </figcaption>
+    <div class="drawing">
+    <svg width="52" height="190" aria-hidden="true">
+    <text class="tick" x="46" y="174" text-anchor="end">0/s</text>
+    <text class="tick" x="46" y="108" text-anchor="end">5/s</text>
+    <text class="tick" x="46" y="42" text-anchor="end">10/s</text>
+    </svg>
+    <svg class="plot" role="img" aria-label="Requests per second from 00:00:00 to 00:00:10 UTC; canary last 2/s; stable last 9/s; 10 % at 00:00:01; taken back at 00:00:09" height="190">
+    <line class="grid" x1="0" x2="100%" y1="170" y2="170">
+    </line>
+    <line class="grid" x1="0" x2="100%" y1="104" y2="104">
+    </line>
+    <line class="grid" x1="0" x2="100%" y1="38" y2="38">
+    </line>
+    <line class="grid" x1="0%" x2="0%" y1="170" y2="174">
+    </line>
+    <text class="tick" x="0%" y="186" text-anchor="start">00:00:00</text>
+    <line class="grid" x1="50%" x2="50%" y1="170" y2="174">
+    </line>
+    <text class="tick" x="50%" y="186" text-anchor="middle">00:00:05</text>
+    <line class="grid" x1="100%" x2="100%" y1="170" y2="174">
+    </line>
+    <text class="tick" x="100%" y="186" text-anchor="end">00:00:10</text>
+    <line class="mark step" x1="10%" x2="10%" y1="17" y2="170">
+    </line>
+    <line class="mark back" x1="95%" x2="95%" y1="1" y2="170">
+    </line>
+    <text class="mark step" x="10%" dx="4" y="27" text-anchor="start">10 %</text>
+    <text class="mark back" x="95%" dx="-4" y="11" text-anchor="end">taken back</text>
+    <svg x="0" y="38" width="100%" height="132" viewBox="0 0 1000 528" preserveAspectRatio="none" overflow="visible">
+    <path class="line-2" d="M50 53h1">
+    </path>
+    <path class="line-1" d="M50 475l 100 -53">
+    </path>
+    </svg>
+    <text class="name line-2" x="5%" y="47" text-anchor="start">stable</text>
+    <text class="name line-1" x="15%" y="139" text-anchor="middle">canary</text>
+    </svg>
+    </div>
+    </figure>
+    "#);
 }

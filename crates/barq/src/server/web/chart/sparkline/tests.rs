@@ -35,7 +35,7 @@ fn a_quiet_hour_is_a_line() {
 #[test]
 fn it_says_what_it_shows() {
     let markup = sparkline(&hour(&[None, Some((12_345, 0)), Some((2, 1))])).into_string();
-    insta::assert_snapshot!(markup, @"");
+    insta::assert_snapshot!(markup, @r#"<figure class="sparkline-figure"><svg class="sparkline" role="img" aria-label="12 347 requests, 1 error in the last hour, minute by minute" viewBox="0 0 12 34" preserveAspectRatio="none"><path class="axis" d="M0 28H12"></path><path class="unwatched" d="M0 28H4"></path><path class="all" d="M4 0h3v28h-3zM8 27h3v1h-3z"></path><path class="errors" d="M8 27h3v1h-3z"></path><path class="errors" d="M8 31h3v3h-3z"></path></svg><figcaption class="small">12 347 requests · <span class="bad">1 error</span><span class="quiet"> in the last hour</span></figcaption></figure>"#);
     let none = sparkline(&hour(&[None, None])).into_string();
     assert!(none.contains("Nothing seen"), "{none}");
 }
