@@ -242,6 +242,7 @@ impl Open {
             let rendered_at = Instant::now();
             match place.page(server, audience, Timestamp::now()).await {
                 Ok(page) => {
+                    server.live.rendered(page.kind);
                     let version = page.version();
                     let before = last
                         .as_ref()
