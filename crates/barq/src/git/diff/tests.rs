@@ -19,7 +19,9 @@ fn git(directory: &Path, arguments: &[&str]) -> String {
 fn commit(directory: &Path) -> ObjectHash {
     git(directory, &["add", "--all"]);
     git(directory, &["commit", "--quiet", "--message", "it"]);
-    git(directory, &["rev-parse", "HEAD"]).parse().expect("a hash")
+    git(directory, &["rev-parse", "HEAD"])
+        .parse()
+        .expect("a hash")
 }
 
 /// Each file: name, counts, fate, lines kept and left out.
@@ -61,7 +63,11 @@ async fn what_changed_is_told_file_by_file() {
     write("long.txt", "x\n".repeat(1000).as_bytes());
     write("wide.txt", "y".repeat(1000).as_bytes());
     std::fs::remove_file(directory.join("gone.txt")).expect("removed");
-    std::fs::rename(directory.join("old name.txt"), directory.join("renamed.txt")).expect("moved");
+    std::fs::rename(
+        directory.join("old name.txt"),
+        directory.join("renamed.txt"),
+    )
+    .expect("moved");
     let to = commit(directory);
     std::os::unix::fs::symlink(directory.join(".git"), directory.join("shop.git")).expect("linked");
     let repository = Repository::of(directory, &apps);
@@ -81,7 +87,13 @@ async fn what_changed_is_told_file_by_file() {
     );
     assert_eq!(
         difference.files[0].lines,
-        ["@@ -1,2 +1,3 @@", " one", "-two", "+2", "+diff --git a/x b/x"]
+        [
+            "@@ -1,2 +1,3 @@",
+            " one",
+            "-two",
+            "+2",
+            "+diff --git a/x b/x"
+        ]
     );
     assert_eq!(
         difference.files[4].path_before.as_deref(),

@@ -48,12 +48,11 @@ fn steps(environment: &Environment) -> Markup {
                 format!(" for {}", hold.trim_end_matches(" 0 s"))
             }
         };
-        let limit = step.max_errors.map_or_else(String::new, |max| {
-            format!(" ({} it back)", match max {
-                1 => "1 error takes".to_owned(),
-                max => format!("{max} errors take"),
-            })
-        });
+        let limit = match step.max_errors {
+            None => String::new(),
+            Some(1) => " (1 error takes it back)".to_owned(),
+            Some(max) => format!(" ({max} errors take it back)"),
+        };
         format!("{} %{hold}{limit}", step.traffic)
     };
     html! {
