@@ -70,7 +70,7 @@
   function like(focused, fresh) {
     const of = (it) => [it.getAttribute("href"), it.name, it.value, it.getAttribute("aria-label") || it.textContent].join("\n");
     const found = [...fresh.querySelectorAll(focused.tagName)].filter((it) => of(it) === of(focused));
-    return found.length === 1 || focused.href ? found[0] : byId(focused.parentElement.id)?.querySelector("summary");
+    return found.length === 1 || focused.href ? found[0] : focused.tagName === "SUMMARY" && byId(focused.parentElement.id)?.querySelector("summary");
   }
   function move(id, { drop, add }) {
     const list = byId(id);

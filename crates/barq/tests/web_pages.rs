@@ -53,10 +53,13 @@ async fn pages(browser: &Browser) -> Vec<String> {
             continue;
         }
         *seen += 1;
-        browser.open(&path).await;
-        let links = browser.script(LINKS).await;
-        let links = links.as_array().expect("a list").iter();
-        next.extend(links.filter_map(|it| it.as_str().map(ToOwned::to_owned)));
+        // What a page shows otherwise leads to no more kinds of pages.
+        if !path.contains('?') {
+            browser.open(&path).await;
+            let links = browser.script(LINKS).await;
+            let links = links.as_array().expect("a list").iter();
+            next.extend(links.filter_map(|it| it.as_str().map(ToOwned::to_owned)));
+        }
         pages.push(path);
     }
     println!("{} pages: {pages:#?}", pages.len());
@@ -64,10 +67,10 @@ async fn pages(browser: &Browser) -> Vec<String> {
     pages
 }
 
-/// Links to pages; what the API gives to download is none.
+/// Links to pages; what is given to download is none.
 const LINKS: &str = r"
 return [...document.querySelectorAll('a[href]')]
-    .filter((it) => it.origin === location.origin && !it.pathname.startsWith('/api/') && !it.hasAttribute('download'))
+    .filter((it) => it.origin === location.origin && !/^\/api\/|\.md$/.test(it.pathname) && !it.hasAttribute('download'))
     .map((it) => it.pathname + it.search);
 ";
 
