@@ -104,10 +104,9 @@ pub(super) async fn page(
     let listed = journal
         .list_deliveries(&query.filter(), cursor.as_ref(), ROWS)
         .await?;
-    let mut rows = Vec::with_capacity(listed.items.len());
-    for stored in listed.items {
-        rows.push(row(&view, journal, stored.row, now).await?);
-    }
+    let rows = listed.items.into_iter();
+    let rows = rows.map(|stored| row(&view, journal, stored.row, now));
+    let rows = futures::future::try_join_all(rows).await?;
     let next = listed.next.map(|cursor| cursor.to_string());
     let under_way = view.state.deliveries.values().filter(|it| !it.ended());
     let under_way = under_way.count();
@@ -193,7 +192,7 @@ fn remembered(view: &View, delivery: &Delivery, now: Timestamp) -> Row {
     let until = waiting.as_ref().and_then(|waiting| waiting.until);
     let story = match waiting {
         Some(waiting) => Some(waiting.message),
-        None => convert::reason(delivery, &rollouts),
+        None => convert::reason(delivery, &rollouts).map(|reason| reason.replace('\n', "; ")),
     };
     Row {
         id: delivery.id.clone(),
@@ -209,21 +208,26 @@ fn remembered(view: &View, delivery: &Delivery, now: Timestamp) -> Row {
 }
 
 async fn forgotten(journal: &Journal, id: DeliveryId, row: DeliveryRow) -> Result<Row, Problem> {
-    let subject = format!("delivery/{id}");
+    let of_it = EventFilter {
+        subject: Some(format!("delivery/{id}")),
+        ..EventFilter::default()
+    };
+    // Of these the state says all.
+    let plain = matches!(row.state.as_str(), "succeeded" | "expired");
+    let newest = if plain { 0 } else { LAST_EVENTS };
+    let (first, last) = tokio::try_join!(
+        journal.read_matching(&of_it, 0, 1),
+        journal.read_newest(&of_it, None, newest),
+    )?;
     let decoded = |stored: &barq_engine::journal::Recorded| {
         barq_engine::decode(stored)
             .map_err(|error| Problem::internal("the journal can't be read", &error))
     };
-    let first = journal.read_subject(&subject, 0, 1).await?;
-    let commit = match first.first().map(decoded).transpose()?.map(|it| it.event) {
+    let first = first.first().map(decoded).transpose()?;
+    let commit = match first.map(|it| it.event) {
         Some(Event::Delivery(_, DeliveryEvent::Pushed(push))) => Some(push.commit),
         _ => None,
     };
-    let filter = EventFilter {
-        subject: Some(subject),
-        ..EventFilter::default()
-    };
-    let last = journal.read_newest(&filter, None, LAST_EVENTS).await?;
     let last = last.iter().map(decoded).collect::<Result<Vec<_>, _>>()?;
     let (subject, author) = commit.map_or_else(Default::default, |commit| {
         (commit.subject, commit.author_name)
@@ -328,7 +332,7 @@ fn item(row: &Row) -> Markup {
                     span.id { (row.id) } " · " (elements::hash(&row.commit)) " · " (row.author)
                 }
                 @if let Some(story) = &row.story {
-                    p.story.small {
+                    p.now.small {
                         (text::shorten(story, STORY_CHARACTERS_MAX))
                         @if let Some(until) = row.until { " · " (elements::until(until)) }
                     }

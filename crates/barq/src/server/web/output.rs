@@ -13,7 +13,7 @@ use std::time::Duration;
 use barq_core::delivery::Delivery;
 use barq_core::identity::DeliveryId;
 use barq_engine::history;
-use barq_runner::api::RunnerError;
+use barq_runner::api::{RunState, RunnerError};
 use http::Uri;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -38,6 +38,8 @@ const SOUGHT_BYTES_MAX: usize = 200;
 const FOUND_MAX: usize = 300;
 /// Lines before the one that a link leads to.
 const LINES_BEFORE: u64 = 20;
+/// Lines that are seen without scrolling, about.
+const LINES_ON_A_SCREEN: u64 = 30;
 /// Between two looks at an output that grows: what is written is seen well within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 
@@ -197,25 +199,44 @@ async fn shown(server: &Server, place: &OutputPlace, run: &Run) -> Result<Shown,
         Wanted::Part(part) => {
             let outputs = &server.kept.outputs;
             let excerpt = outputs.excerpt(&server.runner, run, *part).await?;
-            Ok(fitting(&excerpt, *part))
+            let ended = matches!(run.state, RunState::Finished(_));
+            Ok(fitting(&excerpt, *part, ended))
         }
         Wanted::Found(sought) => found(server, place, run, sought).await,
     }
 }
 
+/// The address of a line that stays where it is: on the page of the last lines only while there are no others.
+fn fitting(excerpt: &Excerpt, part: Part, ended: bool) -> Shown {
+    let stays = |_: u64| String::new();
+    let moves = |line: u64| format!("?from={}", begin_of(line));
+    let folded = excerpt.rows.first().is_some_and(|row| row.number > 1);
+    match part {
+        Part::From(_) | Part::Before(_) => page_of(excerpt, part, stays),
+        Part::End(_) if folded || !ended => page_of(excerpt, part, moves),
+        Part::End(_) => match page_of(excerpt, part, stays) {
+            all if all.first <= 1 => all,
+            _ => page_of(excerpt, part, moves),
+        },
+    }
+}
+
 /// As many lines as a page may have: the last ones, or the first ones of a part that is read from its beginning.
-fn fitting(excerpt: &Excerpt, part: Part) -> Shown {
+fn page_of(excerpt: &Excerpt, part: Part, path: impl Fn(u64) -> String) -> Shown {
     let mut bytes = 0;
     let mut fits = |line: &Line| {
         let first = bytes == 0;
         bytes += line.markup.len();
         first || bytes <= LINES_BYTES_MAX
     };
-    let manner = Manner {
-        targets: true,
-        ..Manner::default()
-    };
-    let lines = excerpt.rows.iter().map(|row| rows::line(row, manner));
+    let lines = excerpt.rows.iter().map(|row| {
+        let manner = Manner {
+            targets: true,
+            path: &path(row.number),
+            sought: None,
+        };
+        rows::line(row, manner)
+    });
     let lines: Vec<Line> = match part {
         Part::From(_) => lines.take_while(|line| fits(line)).collect(),
         Part::End(_) | Part::Before(_) => {
@@ -234,6 +255,11 @@ fn fitting(excerpt: &Excerpt, part: Part) -> Shown {
     }
 }
 
+/// Where a page begins that is about this line.
+fn begin_of(line: u64) -> u64 {
+    line.saturating_sub(LINES_BEFORE).max(1)
+}
+
 async fn found(
     server: &Server,
     place: &OutputPlace,
@@ -250,7 +276,7 @@ async fn found(
         }
         shown.found += 1;
         if shown.lines.len() < FOUND_MAX && bytes < LINES_BYTES_MAX {
-            let from = row.number.saturating_sub(LINES_BEFORE).max(1);
+            let from = begin_of(row.number);
             let manner = Manner {
                 sought: Some(sought),
                 targets: true,
@@ -330,6 +356,7 @@ fn part(place: &OutputPlace, shown: &Shown) -> Markup {
                     a href={ (path) "?from=1" } { "First line" }
                 }
                 span.quiet { "lines " (first) "–" (last) " of " (all) }
+                @if last - first >= LINES_ON_A_SCREEN { a href="#end" { "To the end" } }
             },
         }
     }

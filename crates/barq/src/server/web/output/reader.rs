@@ -168,13 +168,17 @@ impl Marks {
 impl Mark {
     fn pass(&mut self, page: &OutputPage) {
         for line in &page.lines {
-            // Most lines have no escape, and then leave the style as it was.
-            if line.text.contains('\x1b') {
-                spans(&line.text, &mut self.pen);
-            }
+            self.skip(line);
         }
-        self.lines += page.lines.len() as u64;
         self.offset = page.next_offset;
+    }
+
+    fn skip(&mut self, line: &Line) {
+        self.lines += 1;
+        // Most lines have no escape, and then leave the style as it was.
+        if line.stream != Stream::Barq && line.text.contains('\x1b') {
+            spans(&line.text, &mut self.pen);
+        }
     }
 
     fn row(&mut self, line: &Line) -> Row {
@@ -204,9 +208,10 @@ async fn between(
             break;
         }
         for line in &page.lines {
-            let row = mark.row(line);
-            if (first..=last).contains(&row.number) {
-                rows.push(row);
+            if (first..=last).contains(&(mark.lines + 1)) {
+                rows.push(mark.row(line));
+            } else {
+                mark.skip(line);
             }
         }
         mark.offset = page.next_offset;
