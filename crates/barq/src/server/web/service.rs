@@ -140,7 +140,7 @@ fn head(sight: &Sight) -> Markup {
         }
         nav.actions aria-label="Of this service" {
             a.button href=(format!("/services/{name}/logs#newest")) { "Logs" }
-            a.button href=(format!("/journal?service={name}")) { "Journal" }
+            a.button href=(format!("/journal?subject={name}")) { "Journal" }
         }
     }
 }
