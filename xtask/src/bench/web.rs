@@ -27,7 +27,7 @@ use data::Size;
 /// With what.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// This binary, with examples/shop beside it, instead of a release build; figures of a debug build are upper bounds
+    /// This binary instead of a release build; figures of a debug build are upper bounds
     #[arg(long)]
     barq: Option<PathBuf>,
     /// Deliveries in the journal
@@ -82,16 +82,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 fn build(root: &Path) -> Result<PathBuf, Failure> {
     let status = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "barq",
-            "--bin",
-            "barq",
-            "--example",
-            "shop",
-        ])
+        .args(["build", "--release", "--package", "barq", "--bin", "barq"])
         .current_dir(root)
         .status()?;
     match status.success() {
@@ -105,9 +96,7 @@ async fn measure(arguments: &Arguments, root: &Path, binary: &Path) -> Result<bo
         deliveries: arguments.deliveries,
         revisions: arguments.revisions,
     };
-    let app = binary.with_file_name("examples").join("shop");
-    let place = root.join("target/bench");
-    let data = data::prepare(&place, binary, &app, size, &arguments.listen).await?;
+    let data = data::prepare(root, binary, size, &arguments.listen).await?;
     let barq = Barq::start(binary, &data, &arguments.listen).await?;
     let megabytes = |bytes: u64| bytes / 1_000_000;
     println!(

@@ -33,7 +33,7 @@ const LONG_LINES: u32 = 20_000;
 /// Another way to make the data: what was made before is made again.
 const VERSION: u32 = 1;
 /// The history reaches so far back.
-const HISTORY: SignedDuration = SignedDuration::from_hours(180 * 24);
+pub(super) const HISTORY: SignedDuration = SignedDuration::from_hours(180 * 24);
 /// It ends so long ago.
 const ENDED_AGO: SignedDuration = SignedDuration::from_hours(1);
 /// The first app's share of the deliveries, so that the copies of its many revisions do not take all the time.
@@ -50,11 +50,10 @@ pub(super) struct Size {
     pub(super) revisions: u32,
 }
 
-/// The data directory, made where it is not there.
+/// The data directory below the repository's `target`, made where it is not there.
 pub(super) async fn prepare(
     root: &Path,
     binary: &Path,
-    app: &Path,
     size: Size,
     listen: &str,
 ) -> Result<PathBuf, Failure> {
@@ -62,19 +61,37 @@ pub(super) async fn prepare(
         deliveries,
         revisions,
     } = size;
-    let place = root.join(format!("web-{VERSION}-{deliveries}-{revisions}"));
-    let (data, finished) = (place.join("data"), place.join("finished"));
-    if finished.exists() {
-        return Ok(data);
+    let place = root.join(format!(
+        "target/bench/web-{VERSION}-{deliveries}-{revisions}"
+    ));
+    let (filled, settled) = (place.join("filled"), place.join("settled"));
+    let data = place.join("data");
+    if !filled.exists() {
+        if place.exists() {
+            fs::remove_dir_all(&place)?;
+        }
+        println!("making {} (once):", place.display());
+        make(&data, &app(root)?, size).await?;
+        fs::write(filled, "")?;
     }
-    if place.exists() {
-        fs::remove_dir_all(&place)?;
+    // A start that was cut off is like any other: barq goes on from there.
+    if !settled.exists() {
+        settle(binary, &data, &place, listen).await?;
+        fs::write(settled, "")?;
     }
-    println!("making {} (once):", place.display());
-    make(&data, app, size).await?;
-    settle(binary, &data, &place, listen).await?;
-    fs::write(finished, "")?;
     Ok(data)
+}
+
+/// What is delivered: the small shop of the end-to-end tests. It is not measured, so its build does not matter.
+fn app(root: &Path) -> Result<PathBuf, Failure> {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "barq", "--example", "shop"])
+        .current_dir(root)
+        .status()?;
+    match status.success() {
+        true => Ok(root.join("target/debug/examples/shop")),
+        false => Err("the shop was not built".into()),
+    }
 }
 
 async fn make(data: &Path, app: &Path, size: Size) -> Result<(), Failure> {
@@ -132,7 +149,7 @@ fn plans(size: Size, image: &ImageDigest) -> Vec<Plan> {
         .collect()
 }
 
-/// What all releases are built into: the small shop of the end-to-end tests.
+/// What all releases are built into.
 fn image(data: &Path, app: &Path) -> Result<ImageDigest, Failure> {
     let bundle = data.with_extension("bundle");
     fs::create_dir_all(&bundle)?;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::super::Failure;
 use super::barq::Barq;
 use super::client::{Answer, Connection};
-use super::data::{APPS, LONG_CHECK, PUSHED_APP};
+use super::data::{APPS, HISTORY, LONG_CHECK, PUSHED_APP};
 use super::numbers::{Sample, ms, verdict};
 
 /// What a page may take on the server.
@@ -78,6 +80,11 @@ async fn kinds(api: &mut Connection) -> Result<Vec<Kind>, Failure> {
     let incident = newest_of(api, "/api/v1/incidents?limit=1").await?;
     let deep = deep(api, "/api/v1/deliveries?limit=200", 20).await?;
     let deep_event = deep_event(api).await?;
+    let of_service = format!("subject=service/{many}-production");
+    let plans = format!("/api/v1/audit?order=newest&limit=20&{of_service}");
+    let plans = document(&api.get(&plans).await?)?;
+    let large_event = largest(&plans).ok_or("a journal has plans")?;
+    let middle = (Timestamp::now() - HISTORY / 2).strftime("%Y-%m-%d");
     let kinds = [
         ("home", "/".to_owned()),
         ("deliveries", "/deliveries".to_owned()),
@@ -119,6 +126,17 @@ async fn kinds(api: &mut Connection) -> Result<Vec<Kind>, Failure> {
             "journal of a kind",
             "/journal?kind=rollout.rolled_back".to_owned(),
         ),
+        ("journal of a person", "/journal?actor=lead-1".to_owned()),
+        (
+            "journal of an actor with few",
+            "/journal?actor=admin".to_owned(),
+        ),
+        ("journal of a time", format!("/journal?until={middle}")),
+        (
+            "journal of a delivery",
+            format!("/journal?subject=delivery/{many}-{newest}"),
+        ),
+        ("event, a large plan", format!("/journal/{large_event}")),
         ("tokens", "/tokens".to_owned()),
     ];
     Ok(kinds
@@ -155,11 +173,17 @@ async fn deep(api: &mut Connection, path: &str, pages: u32) -> Result<String, Fa
 }
 
 /// The cursor in the middle of the journal.
-async fn deep_event(api: &mut Connection) -> Result<String, Failure> {
-    let document = document(&api.get("/api/v1/audit?limit=1").await?)?;
-    let next = document["next"].as_str().ok_or("a journal goes on")?;
-    let number: u64 = next.parse().map_err(|_| "an audit's cursor is a number")?;
-    Ok((number / 2).to_string())
+async fn deep_event(api: &mut Connection) -> Result<u64, Failure> {
+    let newest = document(&api.get("/api/v1/audit?order=newest&limit=1").await?)?;
+    let sequence = newest["items"][0]["sequence"].as_u64();
+    Ok(sequence.ok_or("a journal has events")? / 2)
+}
+
+/// The event with the longest details.
+fn largest(page: &serde_json::Value) -> Option<u64> {
+    let events = page["items"].as_array()?.iter();
+    let largest = events.max_by_key(|event| event.to_string().len())?;
+    largest["sequence"].as_u64()
 }
 
 fn document(answer: &Answer) -> Result<serde_json::Value, Failure> {
