@@ -1,5 +1,6 @@
 //! How a delivery goes on by itself: from check to check, to the image, from environment to environment, to its end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Draft;
@@ -10,13 +11,25 @@ use crate::rollout;
 
 impl Draft<'_> {
     pub(super) fn advance_deliveries(&mut self) {
-        let ids: Vec<DeliveryId> = self.state.deliveries.keys().cloned().collect();
-        for id in ids {
+        for id in self.deliveries_to_advance() {
             let Some(delivery) = self.state.deliveries.get(&id).cloned() else {
                 continue;
             };
             self.advance_delivery(&delivery);
         }
+    }
+
+    /// Those that go on, and those that something was taken back of. All others have ended, and each decision would ask
+    /// hundreds of them in vain.
+    fn deliveries_to_advance(&self) -> BTreeSet<DeliveryId> {
+        let going_on = self.state.deliveries.values().filter(|it| !it.ended());
+        let rollouts = self.state.rollouts.values();
+        let taken_back = rollouts.filter(|it| it.phase == rollout::Phase::RolledBack);
+        going_on
+            .map(|delivery| &delivery.id)
+            .chain(taken_back.map(|rollout| &rollout.id.delivery))
+            .cloned()
+            .collect()
     }
 
     fn advance_delivery(&mut self, delivery: &Arc<Delivery>) {
