@@ -1,3 +1,5 @@
+//! What differs between two commits, against a real repository made by the system's git: counts, limits, binary files.
+
 use std::path::Path;
 use std::process::Command;
 

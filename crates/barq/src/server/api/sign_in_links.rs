@@ -1,4 +1,4 @@
-//! Links that sign a browser in.
+//! Links that sign a browser in, so that nobody copies a token. Whoever has a token may ask for one for that token alone.
 
 use axum::Json;
 use axum::extract::State;

@@ -27,8 +27,11 @@ fn sums(of: &[(u32, u64, u64)]) -> BTreeMap<RevisionName, Counters> {
         .collect()
 }
 
+/// Number of a revision, requests, errors.
+type Sums<'a> = &'a [(u32, u64, u64)];
+
 /// Looks, each at a time with revisions' sums, and what came since the look before.
-fn check(looks: &[(i64, &[(u32, u64, u64)], Option<&[(u32, u64, u64)]>)]) {
+fn check(looks: &[(i64, Sums<'_>, Option<Sums<'_>>)]) {
     let mut all = Looks::default();
     let mut before_ms = 0;
     for (at_ms, seen, expected) in looks {

@@ -1,4 +1,4 @@
-//! What is delivered, and by whom.
+//! What is delivered, by whom and since when: the first thing that a delivery's page tells.
 
 use barq_core::delivery::Delivery;
 use maud::{Markup, html};

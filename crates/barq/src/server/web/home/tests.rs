@@ -1,4 +1,4 @@
-//! What the tab says.
+//! What the tab says of all apps together: the most urgent first.
 
 use barq_core::identity::AppName;
 use barq_engine::engine::View;

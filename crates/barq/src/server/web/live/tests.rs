@@ -94,7 +94,8 @@ fn a_page_that_gets_or_loses_a_fragment_says_where_each_belongs() {
     let old = page("1 of 5", 0..3);
     let mut new = page("1 of 5", 0..3);
     new.fragments.remove(0);
-    new.fragments.insert(1, Fragment::new("more", html! { p { "more" } }));
+    new.fragments
+        .insert(1, Fragment::new("more", html! { p { "more" } }));
     let (_, document) = told(&message(&new, Some(&old)), &old.version());
     assert_eq!(document["order"], json!(["heading", "more", "lines"]));
     assert_eq!(document["fragments"].as_array().map(Vec::len), Some(1));

@@ -1,4 +1,4 @@
-//! Which lines an address asks for.
+//! Which lines an address asks for: its query, read and checked, and the addresses of what lies before and after.
 
 use axum::extract::Query;
 use barq_core::identity::{RevisionName, ServiceId};

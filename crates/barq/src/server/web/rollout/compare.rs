@@ -1,4 +1,4 @@
-//! The canary beside stable, in numbers.
+//! The canary beside stable, in numbers: of the step and of all, as the node counted them.
 
 use barq_core::identity::RevisionName;
 use barq_engine::ports::RevisionDetail;

@@ -1,3 +1,5 @@
+//! Who is offered what, and what becomes of a form that is sent twice, late, or by somebody who may not: as tables.
+
 use std::sync::Arc;
 
 use barq_core::configuration::Role;
@@ -110,9 +112,12 @@ fn who_may_not_is_told_what_it_needs() {
     }
 }
 
+/// A name, what happened at which second, and the buttons.
+type Case<'a> = (&'a str, Vec<(i64, RolloutEvent)>, &'a [&'a str]);
+
 #[test]
 fn what_does_not_fit_the_state_is_told_why() {
-    let cases: [(&str, Vec<(i64, RolloutEvent)>, &[&str]); 5] = [
+    let cases: [Case<'_>; 5] = [
         (
             "deploying",
             vec![],

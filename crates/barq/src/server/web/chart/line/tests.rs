@@ -1,4 +1,4 @@
-//! Charts as numbers.
+//! Line charts: where everything stands, as numbers, and what is drawn and said of it, as a snapshot.
 
 use super::{Chart, Geometry, Line, Mark, MarkKind, PLOT, TOP, layout, render};
 

@@ -1,4 +1,4 @@
-//! Ticks as numbers.
+//! Ticks: at round values and round times, never too many for the room, as numbers.
 
 use super::{time_ticks, value_ticks};
 

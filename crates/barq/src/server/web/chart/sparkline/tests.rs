@@ -1,4 +1,4 @@
-//! An hour as bars.
+//! An hour as bars: where each minute stands, as numbers, and what is drawn and said of it, as a snapshot.
 
 use super::super::super::super::samples::{Hour, Minute};
 use super::{layout, render, sparkline};

@@ -130,7 +130,7 @@ impl Walk {
                 self.end_open(Progress::Passed, at);
                 self.go_on(at);
             }
-            RolloutEvent::WentDirect(reason) => self.skip_steps(u32::MAX, direct(reason)),
+            RolloutEvent::WentDirect(reason) => self.skip_steps(u32::MAX, &direct(reason)),
             RolloutEvent::StepEntered(entry) => self.enter_step(entry.step, at, rollout),
             RolloutEvent::Interrupted(_) => {
                 self.note_open(
@@ -149,13 +149,7 @@ impl Walk {
             RolloutEvent::RollbackStarted {
                 cause, detected_at, ..
             } => self.turn_back(cause, *detected_at, at),
-            RolloutEvent::RolledBack { shifted_us } => {
-                let back = self.open_stage();
-                if let Some(back) = back.filter(|stage| stage.kind == Kind::Rollback) {
-                    back.measured = Some(Duration::from_micros(*shifted_us));
-                }
-                self.end_open(Progress::Passed, at);
-            }
+            RolloutEvent::RolledBack { shifted_us } => self.is_back(*shifted_us, at),
             RolloutEvent::RollbackAbandoned { reason } => {
                 self.note_open(one_line(reason));
                 self.end_open(Progress::Bad, at);
@@ -164,17 +158,7 @@ impl Walk {
                 self.note_open(one_line(reason));
                 self.give_up(Progress::Bad, at);
             }
-            RolloutEvent::Aborted => {
-                let back = self
-                    .open_stage()
-                    .is_some_and(|it| it.kind == Kind::Rollback);
-                let progress = if back {
-                    Progress::Passed
-                } else {
-                    Progress::Stopped
-                };
-                self.give_up(progress, at);
-            }
+            RolloutEvent::Aborted => self.abort(at),
             RolloutEvent::Succeeded => self.end_open(Progress::Passed, at),
             RolloutEvent::TargetProven { .. }
             | RolloutEvent::TargetUnfit { .. }
@@ -184,6 +168,27 @@ impl Walk {
             | RolloutEvent::RollbackPrepared
             | RolloutEvent::GuardExceeded { .. } => {}
         }
+    }
+
+    fn is_back(&mut self, shifted_us: u64, at: Timestamp) {
+        let back = self.open_stage();
+        if let Some(back) = back.filter(|stage| stage.kind == Kind::Rollback) {
+            back.measured = Some(Duration::from_micros(shifted_us));
+        }
+        self.end_open(Progress::Passed, at);
+    }
+
+    /// With traffic there was a way back, which is what has passed.
+    fn abort(&mut self, at: Timestamp) {
+        let back = self
+            .open_stage()
+            .is_some_and(|it| it.kind == Kind::Rollback);
+        let progress = if back {
+            Progress::Passed
+        } else {
+            Progress::Stopped
+        };
+        self.give_up(progress, at);
     }
 
     /// The way that is ahead.
@@ -270,7 +275,7 @@ impl Walk {
     }
 
     fn enter_step(&mut self, step: u32, at: Timestamp, rollout: Option<&Rollout>) {
-        self.skip_steps(step, String::new());
+        self.skip_steps(step, "");
         let leg = self.legs.get(self.leg);
         let held = leg.and_then(|leg| {
             let mut kinds = leg.stages.iter().map(|stage| stage.kind);
@@ -293,7 +298,7 @@ impl Walk {
     }
 
     /// Steps before this one that were never entered.
-    fn skip_steps(&mut self, before: u32, why: String) {
+    fn skip_steps(&mut self, before: u32, why: &str) {
         let Some(leg) = self.legs.get_mut(self.leg) else {
             return;
         };
@@ -301,7 +306,7 @@ impl Walk {
             let earlier = matches!(stage.kind, Kind::Step(number, _) if number < before);
             if earlier && stage.progress == Progress::Ahead {
                 stage.progress = Progress::Skipped;
-                stage.note = Some(why.clone()).filter(|why| !why.is_empty());
+                stage.note = Some(why.to_owned()).filter(|why| !why.is_empty());
             }
         }
     }

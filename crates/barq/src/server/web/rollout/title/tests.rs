@@ -1,4 +1,4 @@
-//! Titles that tell.
+//! Titles of a rollout's page: what a glance at the tab must tell comes first.
 
 use std::sync::Arc;
 

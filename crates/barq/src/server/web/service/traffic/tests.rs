@@ -1,4 +1,4 @@
-//! The bar's geometry.
+//! The bar of desired and counted traffic: its parts as numbers, in any mix of revisions.
 
 use super::*;
 
