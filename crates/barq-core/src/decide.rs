@@ -47,6 +47,15 @@ pub fn decide(
     Ok(draft.events)
 }
 
+/// Whether `command` would be taken now: a decision without what would follow from it, for those who only want to know
+/// whether to offer it.
+///
+/// # Errors
+/// `Rejection`: as `decide`, which can't be refused by what follows.
+pub fn ask(state: &State, command: Command, context: &Context<'_>) -> Result<(), Rejection> {
+    Draft::new(state, context).command(command)
+}
+
 /// A decision in the making: a copy of the state with the events so far applied.
 struct Draft<'a> {
     state: State,

@@ -34,6 +34,6 @@ pub mod state;
 
 /// What the data plane judges with, for those who may not import it themselves: the simulation runs the same code.
 pub use barq_judge as judge;
-pub use decide::{Act, decide};
+pub use decide::{Act, ask, decide};
 pub use explain::explain;
 pub use pending::{deadline, next_deadline, pending, unfinished};

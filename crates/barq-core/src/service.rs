@@ -7,6 +7,7 @@
 mod plan;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -24,7 +25,7 @@ pub struct Service {
     /// The environment's name.
     pub environment: String,
     /// The revisions that are kept, by number.
-    pub revisions: BTreeMap<u32, Revision>,
+    pub revisions: BTreeMap<u32, Arc<Revision>>,
     /// The number of the last revision made.
     pub last_revision: u32,
     /// The revision that has proved itself; none before the first success.
@@ -155,7 +156,7 @@ impl Service {
     /// The revision of that name, if it is kept.
     pub fn revision(&self, name: &RevisionName) -> Option<&Revision> {
         (name.service == self.id)
-            .then(|| self.revisions.get(&name.number))
+            .then(|| self.revisions.get(&name.number).map(AsRef::as_ref))
             .flatten()
     }
 
@@ -226,19 +227,18 @@ impl Service {
         self.last_revision = self.last_revision.max(start.revision.number);
         self.entered = self.entered.max(rollout.delivery.number);
         self.rollout = Some(rollout.clone());
-        self.revisions.insert(
-            start.revision.number,
-            Revision {
-                name: start.revision.clone(),
-                image: start.image.clone(),
-                commit: start.commit.clone(),
-                rollout: rollout.clone(),
-                settings: start.settings.clone(),
-                health: start.health.clone(),
-                configuration: start.configuration.clone(),
-                created_at: at,
-            },
-        );
+        let revision = Revision {
+            name: start.revision.clone(),
+            image: start.image.clone(),
+            commit: start.commit.clone(),
+            rollout: rollout.clone(),
+            settings: start.settings.clone(),
+            health: start.health.clone(),
+            configuration: start.configuration.clone(),
+            created_at: at,
+        };
+        self.revisions
+            .insert(start.revision.number, Arc::new(revision));
         self.forget_old_revisions(start.settings.keep.revisions);
     }
 

@@ -196,10 +196,11 @@ fn choice(service: &Service, targets: &[&Revision]) -> Markup {
     }
 }
 
-/// An action, and what it would do or why it may not be done.
+/// An action, and what it would do or why it may not be done. What an action would do that asks once is said by the page
+/// that asks.
 struct Offer {
     action: Action,
-    effect: Result<Effect, String>,
+    effect: Result<Option<Effect>, String>,
 }
 
 /// What an action would be for this audience. One without a name may be anybody, so a rule about one person does not fit.
@@ -208,8 +209,12 @@ fn offer(view: &View, action: Action, audience: &Audience, now: Timestamp) -> Of
         name: audience.name.clone().unwrap_or_default(),
         role: audience.role,
     };
-    let effect = effect::effect(view, &action, &actor, now)
-        .map_err(|rejection| effect::refusal(&rejection, audience.role));
+    let effect = if action.asks_once() {
+        effect::ask(view, &action, &actor, now).map(|()| None)
+    } else {
+        effect::effect(view, &action, &actor, now).map(Some)
+    };
+    let effect = effect.map_err(|rejection| effect::refusal(&rejection, audience.role));
     Offer { action, effect }
 }
 
@@ -240,7 +245,8 @@ fn buttons(view: &View, actions: &[Action], audience: &Audience, now: Timestamp)
     html! {
         @for Offer { action, effect } in &offers {
             @match effect {
-                Ok(effect) => (open(action, effect)),
+                Ok(Some(effect)) => (at_once(action, effect)),
+                Ok(None) => (asking(action)),
                 Err(_) => button type="button" disabled aria-describedby=[described_by(action)] {
                     (icons::icon(icon(action))) (action.name())
                 }
@@ -257,25 +263,35 @@ fn buttons(view: &View, actions: &[Action], audience: &Audience, now: Timestamp)
     }
 }
 
-/// What asks once is a link to the page that asks; everything else is done at once.
-fn open(action: &Action, effect: &Effect) -> Markup {
-    let class = if action.ends_something() {
-        "danger"
-    } else {
-        "plainly"
-    };
-    let id = format!("steer-{}", action.verb());
-    if action.asks_once() {
-        return html! {
-            a.button.(class) id=(id) href=(action.address()) { (icons::icon(icon(action))) (action.name()) "…" }
-        };
+/// What asks once is a link to the page that asks.
+fn asking(action: &Action) -> Markup {
+    html! {
+        a.button.(class(action)) id=(id(action)) href=(action.address()) {
+            (icons::icon(icon(action))) (action.name()) "…"
+        }
     }
+}
+
+/// Everything else is done at once.
+fn at_once(action: &Action, effect: &Effect) -> Markup {
     html! {
         form.once method="post" action=(action.path()) {
             (form::carried(action, effect, None))
-            button.(class) id=(id) type="submit" { (icons::icon(icon(action))) (effect.button) }
+            button.(class(action)) id=(id(action)) type="submit" { (icons::icon(icon(action))) (effect.button) }
         }
     }
+}
+
+fn class(action: &Action) -> &'static str {
+    if action.ends_something() {
+        "danger"
+    } else {
+        "plainly"
+    }
+}
+
+fn id(action: &Action) -> String {
+    format!("steer-{}", action.verb())
 }
 
 fn why_id(action: &Action) -> String {

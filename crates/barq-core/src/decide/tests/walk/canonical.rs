@@ -271,7 +271,7 @@ fn service(it: &mut Service, now: Timestamp) {
         canary.counted = saturated(canary.counted);
     }
     for revision in it.revisions.values_mut() {
-        revision.created_at = NOW;
+        Arc::make_mut(revision).created_at = NOW;
     }
     if let Some(warm) = &mut it.warm {
         warm.until = until(warm.until, now);

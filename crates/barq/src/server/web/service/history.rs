@@ -12,7 +12,7 @@ const ROWS_MAX: usize = 25;
 
 /// Those below a number, or the newest of them.
 pub(super) fn table(sight: &Sight, before: Option<u32>) -> Markup {
-    let kept = sight.service.revisions.values().rev();
+    let kept = sight.service.revisions.values().rev().map(AsRef::as_ref);
     let mut rest = kept
         .filter(|revision| before.is_none_or(|before| revision.name.number < before))
         .filter(|revision| !sight.runs(revision));

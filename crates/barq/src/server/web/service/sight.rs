@@ -118,6 +118,7 @@ impl<'a> Sight<'a> {
             .revisions
             .values()
             .rev()
+            .map(AsRef::as_ref)
             .filter(|revision| self.runs(revision))
     }
 

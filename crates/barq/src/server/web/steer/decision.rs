@@ -25,14 +25,14 @@ pub(in super::super) fn decision(
         div.card.decision {
             h2 { "Decide" }
             form #decision method="post" action=(approve.action.path()) {
-                @if let Ok(effect) = &approve.effect {
+                @if let Ok(Some(effect)) = &approve.effect {
                     (form::carried(&approve.action, effect, None))
                     (pages::told(&effect.words))
                 }
                 @if approve.effect.is_ok() || reject.effect.is_ok() { (pages::reason(&approve.action, "")) }
                 @match &approve.effect {
-                    Ok(effect) => button.primary #steer-approve type="submit" { (icons::icon(Icon::Good)) (effect.button) },
-                    Err(_) => button #steer-approve type="button" disabled aria-describedby="why-not-approve" {
+                    Ok(Some(effect)) => button.primary #steer-approve type="submit" { (icons::icon(Icon::Good)) (effect.button) },
+                    Ok(None) | Err(_) => button #steer-approve type="button" disabled aria-describedby="why-not-approve" {
                         (icons::icon(Icon::Good)) "Approve"
                     }
                 }

@@ -67,6 +67,25 @@ pub(super) fn effect(
     })
 }
 
+/// Whether the rules would take an action of this actor now: quicker than to know what it would do.
+///
+/// # Errors
+/// Why they refuse it.
+pub(super) fn ask(
+    view: &View,
+    action: &Action,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    let context = Context {
+        now,
+        actor,
+        observed: &view.observed,
+        jitter: 0.0,
+    };
+    barq_core::ask(&view.state, action.command(None), &context)
+}
+
 /// Why somebody may not, in words for a button that can't be pressed.
 pub(super) fn refusal(rejection: &Rejection, role: Role) -> String {
     match rejection {
