@@ -194,7 +194,11 @@ impl Server {
                 Ok(Ok(Done::Before(record)))
             }
             Err(CommandError::NotRecorded(error)) => Ok(Err(error)),
-            Err(error) => Err(error.into()),
+            // What came first at the same time may be why it does not fit any more.
+            Err(error) => match self.earlier(order, now).await? {
+                Some(record) => Ok(Ok(Done::Before(record))),
+                None => Err(error.into()),
+            },
         }
     }
 

@@ -151,10 +151,11 @@ impl Server {
         let message = sent.message(action)?;
         let order = Order::of_form(actor.clone(), sent.asking(action).as_deref());
         let now = Timestamp::now();
+        let offered = effect::effect(&self.engine.view(), action, actor, now);
+        // After the state: where a first click has changed it, its record is there.
         if let Some(before) = self.earlier(&order, now).await? {
             return Ok(self.outcome(action, &Done::Before(before), now)?);
         }
-        let offered = effect::effect(&self.engine.view(), action, actor, now);
         let same = |effect: &Effect| effect.made == sent.made;
         if !offered.as_ref().is_ok_and(same) {
             return Err(Refused::Changed(offered));
