@@ -1,4 +1,4 @@
-//! Many measurements in few numbers.
+//! Many measurements in few numbers: median, percentile, greatest. Means hide what a noisy machine does.
 
 use std::time::Duration;
 

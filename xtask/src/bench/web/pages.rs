@@ -77,14 +77,7 @@ async fn page(browser: &mut Connection, kind: &Kind, samples: u32) -> Result<boo
 async fn kinds(api: &mut Connection) -> Result<Vec<Kind>, Failure> {
     let [many, few, ..] = APPS;
     let newest = newest_delivery(api, many).await?;
-    let incident = newest_of(api, "/api/v1/incidents?limit=1").await?;
     let deep = deep(api, "/api/v1/deliveries?limit=200", 20).await?;
-    let deep_event = deep_event(api).await?;
-    let of_service = format!("subject=service/{many}-production");
-    let plans = format!("/api/v1/audit?order=newest&limit=20&{of_service}");
-    let plans = document(&api.get(&plans).await?)?;
-    let large_event = largest(&plans).ok_or("a journal has plans")?;
-    let middle = (Timestamp::now() - HISTORY / 2).strftime("%Y-%m-%d");
     let kinds = [
         ("home", "/".to_owned()),
         ("deliveries", "/deliveries".to_owned()),
@@ -117,6 +110,30 @@ async fn kinds(api: &mut Connection) -> Result<Vec<Kind>, Failure> {
             format!("/services/{many}-production"),
         ),
         ("logs", format!("/services/{many}-production/logs")),
+    ];
+    let later = records(api, many, few, newest).await?;
+    Ok(kinds
+        .into_iter()
+        .chain(later)
+        .map(|(name, path)| Kind { name, path })
+        .collect())
+}
+
+/// Pages of what has happened.
+async fn records(
+    api: &mut Connection,
+    many: &str,
+    few: &str,
+    newest: u64,
+) -> Result<Vec<(&'static str, String)>, Failure> {
+    let incident = newest_of(api, "/api/v1/incidents?limit=1").await?;
+    let deep_event = deep_event(api).await?;
+    let of_service = format!("subject=service/{many}-production");
+    let plans = format!("/api/v1/audit?order=newest&limit=20&{of_service}");
+    let plans = document(&api.get(&plans).await?)?;
+    let large_event = largest(&plans).ok_or("a journal has plans")?;
+    let middle = (Timestamp::now() - HISTORY / 2).strftime("%Y-%m-%d");
+    Ok(vec![
         ("incidents", "/incidents".to_owned()),
         ("incident", format!("/incidents/{incident}")),
         ("journal", "/journal".to_owned()),
@@ -138,11 +155,7 @@ async fn kinds(api: &mut Connection) -> Result<Vec<Kind>, Failure> {
         ),
         ("event, a large plan", format!("/journal/{large_event}")),
         ("tokens", "/tokens".to_owned()),
-    ];
-    Ok(kinds
-        .into_iter()
-        .map(|(name, path)| Kind { name, path })
-        .collect())
+    ])
 }
 
 async fn newest_delivery(api: &mut Connection, app: &str) -> Result<u64, Failure> {
