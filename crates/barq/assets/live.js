@@ -28,7 +28,7 @@
       if (until !== undefined) text = left > 0 ? `${span(left)} left` : "any moment";
       if (since !== undefined) {
         const over = limit && -left > limit * 1000;
-        text = span(left) + (over ? `, longer than ${span(limit * 1000)}` : "");
+        text = `for ${span(left)}${over ? `, longer than ${span(limit * 1000)}` : ""}`;
         time.toggleAttribute("data-over", Boolean(over));
       }
       if (time.textContent !== text) time.textContent = text;
@@ -103,7 +103,7 @@
     page.connection = state;
     line.hidden = !lost;
     line.textContent = lost
-      ? `Not connected since ${new Date().toLocaleTimeString()}: what you see may be old. Trying again.` : "";
+      ? `Not connected since ${new Date(Date.now() - ahead).toISOString().slice(11, 19)} UTC: what you see may be old. Trying again.` : "";
   }
   function connect() {
     close();
@@ -128,16 +128,16 @@
     source = source?.close();
   }
 
-  setInterval(showTimes, 1000);
-  showTimes();
+  setInterval(showTimes, 1000), showTimes();
   if (!page.page) return;
   // The tabs that connected last stay connected; the others come back when they are looked at again.
   const tabs = "BroadcastChannel" in window && new BroadcastChannel("barq-tabs");
-  const self = Math.random(), newer = new Set();
-  if (tabs) tabs.onmessage = ({ data }) => { if (document.hidden && newer.add(data).size >= OPEN_TABS_MAX) close(); };
+  const self = Math.random(), newer = new Set(), asleep = "\u{1f4a4} "; // a title that does not follow says so
+  const sleep = () => { close(); document.title = asleep + document.title; };
+  if (tabs) tabs.onmessage = ({ data }) => { if (document.hidden && newer.add(data).size >= OPEN_TABS_MAX && source) sleep(); };
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;
-    newer.clear();
+    document.title = document.title.replace(asleep, newer.clear() || "");
     source ? tabs && tabs.postMessage(self) : connect();
   });
   connect();

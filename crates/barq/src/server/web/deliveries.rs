@@ -342,7 +342,7 @@ fn item(row: &Row) -> Markup {
                 (elements::time(row.created_at))
                 @match row.finished_at {
                     Some(end) => span.took { "took " (elements::took(row.created_at, end)) },
-                    None => span.took { "for " (elements::lasting(row.created_at, None)) },
+                    None => span.took { (elements::lasting(row.created_at, None)) },
                 }
             }
         }

@@ -1,12 +1,12 @@
 //! What surrounds every page: head, navigation, connection, sign-out.
 
 use http::Uri;
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::super::problem::Problem;
 use super::assets;
 use super::icons::{self, Icon};
-use super::page::{Mood, Page, Section};
+use super::page::{Mood, Page, Section, in_order};
 use super::session::Viewer;
 
 /// The entries of the navigation.
@@ -101,7 +101,7 @@ pub(super) fn outside(title: &str, content: &Markup) -> Markup {
 }
 
 fn document(title: &str, mood: Mood, body: &Markup) -> Markup {
-    html! {
+    let document = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -115,7 +115,8 @@ fn document(title: &str, mood: Mood, body: &Markup) -> Markup {
             }
             (body)
         }
-    }
+    };
+    PreEscaped(in_order(document.into_string()))
 }
 
 /// The tab's icon.

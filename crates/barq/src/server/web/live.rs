@@ -41,7 +41,9 @@ const RENDER_EVERY_MIN: Duration = Duration::from_millis(250);
 /// When a page that could not be rendered is tried again.
 const FAILED_AGAIN: Duration = Duration::from_secs(1);
 /// Different pages that are open at a time: each costs a rendering at every change.
-const OPEN_PAGES_MAX: usize = 500;
+const OPEN_PAGES_MAX: usize = 5000;
+/// No more are opened that somebody asked something of their own from, so that searches don't keep others from their pages.
+const OPEN_QUERIES_MAX: usize = 500;
 /// A sign of life in the silence; a browser that hears none for much longer connects again.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
@@ -113,7 +115,11 @@ pub(super) async fn stream(
     let audience = place.audience(&server, &viewer);
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let seen = last.unwrap_or(&query.seen).to_owned();
-    let newest = subscribe(&server, (place, audience)).ok_or_else(|| {
+    let open_max = match uri.query() {
+        Some(_) => OPEN_QUERIES_MAX,
+        None => OPEN_PAGES_MAX,
+    };
+    let newest = subscribe(&server, (place, audience), open_max).ok_or_else(|| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many pages are open")
             .hint("close some, here or elsewhere")
     })?;
@@ -200,12 +206,12 @@ impl Reader {
 }
 
 /// Joins those who look at a page; the first one starts its rendering. None where too many different pages are open.
-fn subscribe(server: &Shared, topic: Topic) -> Option<watch::Receiver<Newest>> {
+fn subscribe(server: &Shared, topic: Topic, open_max: usize) -> Option<watch::Receiver<Newest>> {
     let mut topics = lock(&server.live);
     if let Some(open) = topics.get(&topic) {
         return Some(open.subscribe());
     }
-    if topics.len() >= OPEN_PAGES_MAX {
+    if topics.len() >= open_max {
         return None;
     }
     let (sender, receiver) = watch::channel(None);

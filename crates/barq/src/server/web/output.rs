@@ -304,7 +304,7 @@ fn heading(delivery: &Delivery, check: &Check) -> Markup {
             @match (check.ran_ms, check.started_at) {
                 (Some(ran_ms), _) => span { "took " strong { (text::duration_ms(ran_ms as f64)) } },
                 (None, Some(started)) if check.under_way() => {
-                    span { "for " (elements::lasting(started, check.limit)) }
+                    span { (elements::lasting(started, check.limit)) }
                 }
                 _ => {}
             }

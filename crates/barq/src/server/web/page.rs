@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 use super::super::access::hexadecimal;
@@ -99,12 +99,15 @@ impl Fragment {
     pub(super) fn new(id: impl Into<Cow<'static, str>>, markup: Markup) -> Self {
         Self {
             id: id.into(),
-            content: Content::Whole(markup),
+            content: Content::Whole(PreEscaped(in_order(markup.0))),
         }
     }
 
     /// A list that grows at its end.
-    pub(super) fn lines(id: &'static str, lines: Vec<Line>) -> Self {
+    pub(super) fn lines(id: &'static str, mut lines: Vec<Line>) -> Self {
+        for line in &mut lines {
+            line.markup = in_order(std::mem::take(&mut line.markup));
+        }
         Self {
             id: id.into(),
             content: Content::Lines(lines),
@@ -119,10 +122,21 @@ impl Fragment {
             },
             Content::Lines(lines) => html! {
                 ol id=(self.id) class="fragment lines" {
-                    @for line in lines { (maud::PreEscaped(&line.markup)) }
+                    @for line in lines { (PreEscaped(&line.markup)) }
                 }
             },
         }
+    }
+}
+
+/// Text as it is written: characters that turn the order of what follows them are shown as unknown ones, so that nobody's
+/// commit message rewrites the sentence that it stands in.
+pub(super) fn in_order(text: String) -> String {
+    let turns = |it: char| matches!(it, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.contains(turns) {
+        text.replace(turns, "\u{fffd}")
+    } else {
+        text
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn heading(delivery: &Delivery) -> Markup {
             span {
                 @match delivery.finished_at {
                     Some(end) => { "took " (elements::took(delivery.created_at, end)) }
-                    None => { "under way for " (elements::lasting(delivery.created_at, None)) }
+                    None => { "under way " (elements::lasting(delivery.created_at, None)) }
                 }
             }
             @if let Some(of) = &push.retry_of {

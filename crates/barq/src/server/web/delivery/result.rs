@@ -42,7 +42,7 @@ fn waits(waiting: &Waiting, class: &str) -> Markup {
             p.quiet.small { "What it waits for" }
             p.message { (sentence(&waiting.message)) }
             p.quiet.small {
-                "for " (elements::lasting(waiting.since, None))
+                (elements::lasting(waiting.since, None))
                 @if let Some(until) = waiting.until { " · " (elements::until(until)) }
             }
         }

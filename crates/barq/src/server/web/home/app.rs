@@ -73,7 +73,7 @@ fn on_its_way(view: &View, delivery: &Delivery, now: Timestamp) -> Markup {
                     @if let Some(until) = waiting.until { " · " (elements::until(until)) }
                 }
                 @if waits_for_people(delivery) {
-                    " " a.button.primary href=(format!("/deliveries/{id}")) { "Review" span.unseen { " " (id) } }
+                    " " a.button.primary href=(format!("/deliveries/{id}/review")) { "Review" span.unseen { " " (id) } }
                 }
             }
         }

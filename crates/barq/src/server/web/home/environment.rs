@@ -78,7 +78,7 @@ fn revision_served(view: &View, revision: &Revision) -> Markup {
             (elements::hash(revision.commit.as_str())) " "
             @if let Some(subject) = subject { span.subject title=(subject) { (elements::subject(subject)) } }
         }
-        p.quiet.small { "since " (elements::time(since)) }
+        p.quiet.small { "serving " (elements::lasting(since, None)) }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::super::layout;
-use super::super::page::{Content, Fragment, Line, Page};
+use super::super::page::{Content, Fragment, Line, Page, in_order};
 
 /// The page must be asked for anew. The browser comes back after a second where the connection breaks.
 pub(super) const RELOAD: &str = "retry: 1000\nevent: renew\ndata:\n\n";
@@ -114,7 +114,7 @@ fn event(page: &Page, version: &str, fragments: &[(&str, Change)]) -> Bytes {
     // A page may get a fragment, or lose one: all of them tell where each belongs.
     let order: Vec<_> = page.fragments.iter().map(|it| it.id.as_ref()).collect();
     let document = json!({
-        "title": format!("{} · barq", page.title),
+        "title": in_order(format!("{} · barq", page.title)),
         "icon": layout::icon(page.mood),
         "order": order,
         "fragments": fragments,

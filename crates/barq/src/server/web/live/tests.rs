@@ -101,3 +101,13 @@ fn a_page_that_gets_or_loses_a_fragment_says_where_each_belongs() {
     assert_eq!(document["fragments"].as_array().map(Vec::len), Some(1));
     assert_eq!(document["fragments"][0][0], "more");
 }
+
+#[test]
+fn nothing_on_a_page_turns_the_order_of_what_follows() {
+    let subject = "Be good \u{202e}txt.exe\u{2066}";
+    let fragment = Fragment::new("subject", html! { p { (subject) } });
+    assert_eq!(
+        fragment.markup().into_string(),
+        "<section id=\"subject\" class=\"fragment\"><p>Be good \u{fffd}txt.exe\u{fffd}</p></section>"
+    );
+}

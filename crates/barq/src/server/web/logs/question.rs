@@ -85,8 +85,8 @@ impl LogsPlace {
                 .map(|text| text.chars().take(TEXT_CHARACTERS_MAX).collect()),
             since: query.since.map(|text| since(&text)).transpose()?,
             window: match (query.before, query.at) {
-                (Some(before), _) => Window::Before(before),
-                (None, Some(at)) => Window::Around(at),
+                (Some(before), _) => Window::Before(time(before)?),
+                (None, Some(at)) => Window::Around(time(at)?),
                 (None, None) => Window::Newest,
             },
             service,
@@ -173,6 +173,14 @@ fn revision(service: &ServiceId, text: &str) -> Result<RevisionName, Problem> {
         }),
         None => text.parse().map_err(|_| Problem::unknown("revision", text)),
     }
+}
+
+/// A time in milliseconds since 1970.
+fn time(at_ms: i64) -> Result<i64, Problem> {
+    let known = Timestamp::from_millisecond(at_ms);
+    known
+        .map(Timestamp::as_millisecond)
+        .map_err(|error| Problem::invalid(error.to_string()))
 }
 
 fn severity(text: &str) -> Result<&'static str, Problem> {

@@ -33,7 +33,11 @@ pub(super) fn release(sight: &Sight<'_>) -> Markup {
                         None => "nothing: it is the first"
                     }
                 }
-                @if let Some(environment) = environment { dt { "Goes in" } dd { (steps(environment)) } }
+                @match (environment, &evidence.stable) {
+                    (Some(environment), Some(_)) => { dt { "Goes in" } dd { (steps(environment)) } }
+                    (Some(_), None) => { dt { "Goes in" } dd { "100 % at once" } }
+                    (None, _) => {}
+                }
             }
         }
     }

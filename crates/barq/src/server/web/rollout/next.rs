@@ -145,7 +145,13 @@ fn succeeded(sight: &Sight<'_>) -> Markup {
             None => {}
         }
     };
-    let what = html! { "Succeeded: " (rollout.start.revision) " is stable." };
+    let stable = sight.service.and_then(|service| service.stable.as_ref());
+    let now = if stable == Some(&rollout.start.revision) {
+        "is stable"
+    } else {
+        "became stable, and another is by now"
+    };
+    let what = html! { "Succeeded: " (rollout.start.revision) " " (now) "." };
     notice("good", Icon::Good, &what, &more)
 }
 
@@ -218,7 +224,11 @@ fn what_to_do(sight: &Sight<'_>, record: &RollbackRecord) -> Markup {
         .is_some_and(|incident| incident.resolved.is_some());
     html! {
         @if !resolved && sight.remembered {
-            p { strong { "What to do: " } "look at the failed requests below and their log lines, mend the cause, push." }
+            p {
+                strong { "What to do: " }
+                @if matches!(record.cause, RollbackCause::Tripped(_)) { "look at the failed requests below and their log lines, " }
+                "mend the cause, push."
+            }
             p.quiet.small {
                 "Until then nothing enters " (environment) " without an approval that is given after this"
                 @if record.cause.quarantines() { ", and this release does not come back without being forced" }

@@ -29,9 +29,7 @@ pub(super) fn tripwire(sight: &Sight<'_>) -> Markup {
         }
         (row(errors, limit))
         p.small.quiet { (standing(sight, errors, limit)) }
-        @if sight.counts.shielded > 0 {
-            p.small { (shielded(sight.counts.shielded)) }
-        }
+        @if let Some(told) = shielded(sight) { p.small { (told) } }
     }
 }
 
@@ -101,13 +99,21 @@ fn unarmed(sight: &Sight<'_>) -> &'static str {
     }
 }
 
-fn shielded(count: u64) -> String {
+/// A trip is faster than the counts beside it: all of them are known once the evidence is gathered.
+fn shielded(sight: &Sight<'_>) -> Option<String> {
+    let evidence = sight
+        .incident
+        .and_then(|it| it.evidence.as_ref()?.as_ref().ok());
+    let count = match (&sight.rollout.rollback, evidence) {
+        (Some(_), Some(evidence)) => evidence.shielded,
+        (Some(_), None) => return None,
+        (None, _) => sight.counts.shielded,
+    };
     match count {
-        1 => "1 of them was answered by stable in the canary's place: no user saw it.".to_owned(),
-        count => {
-            format!(
-                "{count} of them were answered by stable in the canary's place: no user saw them."
-            )
-        }
+        0 => None,
+        1 => Some("Stable answered 1 in the canary's place: no user saw it.".to_owned()),
+        count => Some(format!(
+            "Stable answered {count} in the canary's place: no user saw them."
+        )),
     }
 }

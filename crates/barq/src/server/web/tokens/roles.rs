@@ -59,7 +59,9 @@ pub(super) fn table(state: &State, viewers: Role) -> Markup {
 
 fn words(act: Act) -> &'static str {
     match act {
-        Act::Push => "push, start a commit again, look at everything",
+        Act::Push => {
+            "push, start a commit again, cancel a delivery before its rollout, look at everything"
+        }
         Act::Steer => "pause, resume, promote, abort, roll back, lock",
         Act::Force => "start a quarantined release again",
         Act::Administer => "make and revoke everybody's tokens, back up",
