@@ -1,6 +1,7 @@
 //! How many instances a revision wants, from the requests that were in flight.
 //!
-//! Cloud Run's rule: so many that each handles 70 % of its concurrency on average. Up fast (a short window), down slowly
+//! Cloud Run's rule: so many that each handles 70 % of its concurrency on average. Up fast (a short window, of which what
+//! was not seen counts as idle: the requests that queued while the node restarted are a moment, not a load), down slowly
 //! (a long window, which must have been seen whole: after a restart of the node nobody knows what the load was). Pure:
 //! samples come with their time. It must not know instances; which of them goes is the fleet's matter.
 
@@ -22,7 +23,7 @@ pub const SCALE_DOWN_WINDOW: Duration = Duration::from_secs(60);
 pub const SAMPLE_PERIOD: Duration = Duration::from_millis(500);
 
 /// Samples kept: the long window's, and one more.
-const SAMPLES_MAX: usize = (SCALE_DOWN_WINDOW.as_millis() / SAMPLE_PERIOD.as_millis()) as usize + 1;
+const SAMPLES_MAX: usize = samples_in(SCALE_DOWN_WINDOW) as usize + 1;
 
 /// The instances that handle `in_flight` requests at the target utilization, within the bounds.
 pub(super) fn desired(in_flight: f64, concurrency: u32, range: InstanceRange) -> u32 {
@@ -84,15 +85,15 @@ impl Autoscaler {
             .iter()
             .rev()
             .take_while(|(at, _)| now.saturating_duration_since(*at) <= window);
-        let (count, sum) = recent.fold((0_u32, 0_u64), |(count, sum), (_, value)| {
-            (count + 1, sum + u64::from(*value))
+        let (seen, sum) = recent.fold((0_u32, 0_u64), |(seen, sum), (_, value)| {
+            (seen + 1, sum + u64::from(*value))
         });
-        if count == 0 {
-            0.0
-        } else {
-            sum as f64 / f64::from(count)
-        }
+        sum as f64 / f64::from(seen.max(samples_in(window)))
     }
+}
+
+const fn samples_in(window: Duration) -> u32 {
+    (window.as_millis() / SAMPLE_PERIOD.as_millis()) as u32
 }
 
 #[cfg(test)]

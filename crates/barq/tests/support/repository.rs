@@ -100,10 +100,10 @@ liveness = {{ path = "/health/live", period = "1s", timeout = "1s", failures = 5
 readiness = {{ path = "/health/ready", period = "200ms", timeout = "200ms", failures = 5 }}
 {smoke}
 [environments.staging]
-instances = {{ min = 1, max = 2 }}
+instances = {{ min = 1, max = 1 }}
 [environments.production]
 approval = {{ role = "tech-lead" }}
-instances = {{ min = 1, max = 3 }}
+instances = {{ min = 1, max = 1 }}
 env = {{ COUNT_FILE = "{count}" }}
 steps = [{steps}]
 {production}

@@ -81,6 +81,21 @@ fn scales_up_within_the_short_window_and_down_after_the_long_one() {
 }
 
 #[test]
+fn what_queued_while_nobody_looked_is_no_load_and_what_lasts_is() {
+    let range = InstanceRange { min: 1, max: 20 };
+    let mut now = Instant::now();
+    let mut scaler = Autoscaler::new(1, now);
+    assert_eq!(load(&mut scaler, &mut now, 80, SAMPLE_PERIOD, range), 1);
+    assert_eq!(load(&mut scaler, &mut now, 0, SCALE_UP_WINDOW, range), 1);
+
+    let mut scaler = Autoscaler::new(1, now);
+    let half = load(&mut scaler, &mut now, 80, SCALE_UP_WINDOW / 2, range);
+    assert_eq!(half, 6, "the half that was seen");
+    let whole = load(&mut scaler, &mut now, 80, SCALE_UP_WINDOW / 2, range);
+    assert_eq!(whole, 12);
+}
+
+#[test]
 fn nothing_is_taken_away_before_a_long_window_was_seen() {
     let range = InstanceRange { min: 1, max: 20 };
     let mut now = Instant::now();
