@@ -110,3 +110,11 @@ pub(super) fn subject(subject: &str) -> &str {
         subject => subject,
     }
 }
+
+/// With a capital: reasons and problems begin small, since they also stand inside sentences.
+pub(super) fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
+}

@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::super::problem::Problem;
 use super::assets;
+use super::elements::sentence;
 use super::icons::{self, Icon};
 use super::page::{Mood, Page, Section, in_order};
 use super::session::Viewer;
@@ -158,12 +159,4 @@ fn footer() -> Markup {
     html! {
         footer.bottom { "barq " (env!("CARGO_PKG_VERSION")) " · times are UTC" }
     }
-}
-
-/// Problems begin small, pages with a capital.
-pub(super) fn sentence(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(characters).collect()
-    })
 }

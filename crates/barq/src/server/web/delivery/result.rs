@@ -13,9 +13,8 @@ use maud::{Markup, html};
 use super::super::super::convert;
 use super::super::super::shapes::Waiting;
 use super::super::check::Check;
-use super::super::elements;
+use super::super::elements::{self, sentence};
 use super::super::icons;
-use super::super::layout::sentence;
 
 pub(super) fn result(view: &View, journey: &Journey, now: Timestamp) -> Markup {
     let delivery = &journey.delivery;

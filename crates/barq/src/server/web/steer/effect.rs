@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::super::super::access::hexadecimal;
+use super::super::elements::sentence;
 use super::action::Action;
 use super::words;
 
@@ -96,14 +97,6 @@ pub(super) fn refusal(rejection: &Rejection, role: Role) -> String {
         Rejection::Conflict { why, .. } => sentence(why),
         Rejection::Unknown { .. } | Rejection::NotOwner { .. } => sentence(&rejection.to_string()),
     }
-}
-
-/// With a capital.
-pub(super) fn sentence(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(characters).collect()
-    })
 }
 
 /// Since when what the action is about has been as it is.

@@ -7,8 +7,8 @@ use barq_core::rollout::Rollout;
 use barq_core::state::State;
 use jiff::Timestamp;
 
+use super::super::elements::sentence;
 use super::action::Action;
-use super::effect::sentence;
 use crate::output::text;
 
 /// What is told of an action.
