@@ -5,6 +5,7 @@
 //! the normal path: the next start replays, derives what is pending, and goes on. A lease is renewed here, after an
 //! observation was judged and what follows from it is durable; never by a timer.
 
+mod look;
 mod run;
 mod start;
 mod storage;
@@ -15,6 +16,7 @@ use barq_core::command::{Command, Rejection};
 use barq_core::event::{Actor, Recorded};
 use barq_core::observation::Observed;
 use barq_core::state::State;
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::journal::{AppendError, IdempotencyRecord, Journal};
@@ -35,7 +37,9 @@ pub struct View {
     pub observed: Arc<Observed>,
     /// The latest observations, as people want them.
     pub seen: Arc<Seen>,
-    /// Why the data plane can't be seen, if it can't.
+    /// When the latest observations were made; none before the first.
+    pub seen_at: Option<Timestamp>,
+    /// Why the data plane can't be seen, if it can't: then they are no longer what is so now.
     pub data_plane_error: Option<String>,
     /// Why the journal can't be written, if it can't.
     pub storage_error: Option<String>,

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::look::{Freshness, Look, look};
 use super::storage::Storage;
 use super::{CommandError, Request, View};
 use crate::codec::{self, CodecError};
@@ -21,16 +22,12 @@ use crate::executor::Executor;
 use crate::journal::{AppendError, Batch, IdempotencyRecord, OwnershipError, RebuildError};
 use crate::machine::Machine;
 use crate::moment;
-use crate::ports::{DataPlane, PortError, Ports, Seen};
+use crate::ports::{Ports, Seen};
 use crate::projection;
 use crate::recall;
 
 /// Outcomes that wait for their turn.
 const OUTCOMES_MAX: usize = 256;
-/// Without a change, the data plane is looked at so often: the resolution of holds and of what people see.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// After a failure to look.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// The longest sleep: a guard against clocks that jump.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// The longest wait for a lease's renewal.
@@ -62,7 +59,7 @@ pub(super) struct Loop {
     ports: Ports,
     publish: watch::Sender<View>,
     seen: Arc<Seen>,
-    data_plane_error: Option<String>,
+    freshness: Freshness,
     /// Everything that was due until then has been looked at.
     decided_at: Timestamp,
 }
@@ -83,7 +80,7 @@ impl Loop {
             ports,
             publish,
             seen: Arc::default(),
-            data_plane_error: None,
+            freshness: Freshness::new(),
             decided_at: Timestamp::now(),
         }
     }
@@ -96,6 +93,7 @@ impl Loop {
         let mut shutdown = pin!(shutdown);
         let (looks, mut looked) = mpsc::channel(1);
         let looking = tokio::spawn(look(Arc::clone(&self.ports.data_plane), looks));
+        let ageing = tokio::spawn(self.freshness.watch(self.publish.clone()));
         // What the state allowed before the last crash is done first.
         let mut result = self.by_itself(Command::Wake).await;
         while result.is_ok() {
@@ -109,11 +107,12 @@ impl Loop {
                 () = &mut shutdown => break,
                 Some((key, outcome)) = self.outcomes.recv() => self.outcome(key, outcome).await,
                 Some(request) = requests.recv() => self.request(request).await,
-                Some(seen) = looked.recv() => self.look(seen).await,
+                Some(look) = looked.recv() => self.look(look).await,
                 () = tokio::time::sleep_until(wake) => self.by_itself(Command::Wake).await,
             };
         }
         looking.abort();
+        ageing.abort();
         result
     }
 
@@ -161,19 +160,15 @@ impl Loop {
         self.by_itself(Command::Outcome(key, outcome)).await
     }
 
-    async fn look(&mut self, seen: Result<Seen, PortError>) -> Result<(), EngineError> {
-        let seen = match seen {
+    async fn look(&mut self, look: Look) -> Result<(), EngineError> {
+        let seen = match look.seen {
             Ok(seen) => seen,
             Err(error) => {
-                if self.data_plane_error.is_none() {
-                    tracing::warn!(%error, "the data plane can't be seen");
-                }
-                self.data_plane_error = Some(error.to_string());
+                self.freshness.failed(&error);
                 self.publish();
                 return Ok(());
             }
         };
-        self.data_plane_error = None;
         let mut judged = self.storage.error().is_none();
         for (service, observation) in self.observations(&seen) {
             self.machine.see(service.clone(), observation.clone());
@@ -185,6 +180,7 @@ impl Loop {
             self.renew_leases(&seen);
         }
         self.seen = Arc::new(seen);
+        self.freshness.answered(look.at, look.seen_at);
         self.publish();
         Ok(())
     }
@@ -326,7 +322,8 @@ impl Loop {
             state: Arc::clone(self.machine.state()),
             observed: Arc::clone(self.machine.observed()),
             seen: Arc::clone(&self.seen),
-            data_plane_error: self.data_plane_error.clone(),
+            seen_at: self.freshness.seen_at(),
+            data_plane_error: self.freshness.error(),
             storage_error: self.storage.error().cloned(),
         });
     }
@@ -341,24 +338,6 @@ pub(super) enum StepError {
 impl From<EngineError> for StepError {
     fn from(error: EngineError) -> Self {
         Self::Engine(error)
-    }
-}
-
-/// Looks at the data plane for ever; a slow loop is not flooded, since the channel holds one look.
-async fn look(port: Arc<dyn DataPlane>, looks: mpsc::Sender<Result<Seen, PortError>>) {
-    let mut after = 0;
-    loop {
-        let seen = port.observe(after, LOOK_EVERY).await;
-        let failed = seen.is_err();
-        if let Ok(seen) = &seen {
-            after = seen.change;
-        }
-        if looks.send(seen).await.is_err() {
-            return;
-        }
-        if failed {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
     }
 }
 
