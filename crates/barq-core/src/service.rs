@@ -6,7 +6,7 @@
 
 mod plan;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -173,12 +173,19 @@ impl Service {
         }
     }
 
-    /// The revision that a rollback at rest goes to: the one that was stable before, if it is still kept. What is the same
-    /// release as the one that serves (tried again, say), or was rolled back itself, is passed over: going there would
-    /// change nothing.
+    /// The revision that a rollback at rest goes to by itself: the latest of those that it may go to.
     pub fn rollback_target(&self) -> Option<&Revision> {
+        self.rollback_targets().next()
+    }
+
+    /// The revisions that a rollback at rest may go to, the latest first: those that were stable before, and are still kept.
+    /// What is the same release as the one that serves (tried again, say), or was rolled back itself, is passed over: going
+    /// there would change nothing.
+    pub fn rollback_targets(&self) -> impl Iterator<Item = &Revision> {
+        let mut seen = BTreeSet::new();
         self.kept_before()
-            .find(|revision| self.unfit_target(revision).is_none())
+            .filter(move |revision| seen.insert(&revision.name))
+            .filter(|revision| self.unfit_target(revision).is_none())
     }
 
     /// The revision that was stable before, whatever it is: where the data plane goes back to by itself.

@@ -18,7 +18,6 @@ use axum::Router;
 use axum::routing::get;
 use barq_core::delivery::{Delivery, Phase as DeliveryPhase};
 use barq_core::event::Actor;
-use barq_core::identity::RevisionName;
 use barq_core::rollout::{Phase, Rollout};
 use barq_core::service::{Revision, Service};
 use barq_engine::engine::View;
@@ -160,22 +159,14 @@ fn targets<'a>(
     if service.rollout.is_some() {
         return Vec::new();
     }
-    let may = |to: &RevisionName| {
-        let action = Action::RollBack {
-            service: service.id.clone(),
-            to: Some(to.clone()),
-        };
-        offer(view, action, audience, now).effect.is_ok()
+    let roll_back = Action::RollBack {
+        service: service.id.clone(),
+        to: None,
     };
-    let mut latest: Vec<&RevisionName> = Vec::new();
-    for name in service.history.iter().rev().take(TARGETS_MAX) {
-        if !latest.contains(&name) {
-            latest.push(name);
-        }
+    if offer(view, roll_back, audience, now).effect.is_err() {
+        return Vec::new();
     }
-    latest.retain(|name| may(name));
-    let kept = latest.into_iter().filter_map(|name| service.revision(name));
-    kept.collect()
+    service.rollback_targets().take(TARGETS_MAX).collect()
 }
 
 fn choice(service: &Service, targets: &[&Revision]) -> Markup {

@@ -2,6 +2,7 @@
 //!
 //! A command and an outcome are also given while something is seen that nobody has judged yet (`Sight`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -16,9 +17,10 @@ use crate::configuration::Role;
 use crate::delivery;
 use crate::effect::{Effect, EffectKey, EffectTarget, Outcome, PlanRefusal};
 use crate::event::{Actor, CheckOutcome};
-use crate::identity::{DeliveryId, RolloutId, ServiceId};
+use crate::identity::{DeliveryId, RevisionName, RolloutId, ServiceId};
 use crate::observation::Observation;
 use crate::rollout::Phase;
+use crate::service::Service;
 
 /// What is seen of a service while something else is decided.
 pub(in super::super) type Sight = Option<(ServiceId, Box<Observation>)>;
@@ -124,6 +126,7 @@ pub(in super::super) fn possible(world: &World, bounds: &Bounds) -> Vec<Step> {
         }
     }
     for service in world.state.services.values() {
+        assert_targets(world, service);
         let seen = seen::observations(world, service).into_iter();
         steps.extend(seen.map(|seen| Step::See(service.id.clone(), Box::new(seen))));
     }
@@ -243,6 +246,24 @@ fn assert_roles(world: &World, command: &Command) {
             "{command:?} by {role}: {answer:?}"
         );
     }
+}
+
+/// At rest, the revisions that a rollback is offered to are those that it is taken to.
+fn assert_targets(world: &World, service: &Service) {
+    if service.rollout.is_some() || service.stable.is_none() {
+        return;
+    }
+    let taken = service.revisions.values().filter(|revision| {
+        let command = Command::RollBack {
+            service: service.id.clone(),
+            to: Some(revision.name.clone()),
+            message: None,
+        };
+        world.asked(&lead(), command).is_ok()
+    });
+    let taken: BTreeSet<&RevisionName> = taken.map(|it| &it.name).collect();
+    let offered: BTreeSet<&RevisionName> = service.rollback_targets().map(|it| &it.name).collect();
+    assert_eq!(offered, taken, "{}", world.describe());
 }
 
 fn least_role(world: &World, command: &Command) -> Role {
