@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::super::super::samples::Bin;
 use super::super::elements;
+use super::super::service::short_name;
 use super::sight::Sight;
 
 /// What is compared: a line of the table.
@@ -32,8 +33,8 @@ pub(super) fn compare(sight: &Sight<'_>) -> Markup {
                     caption.unseen { "What the two revisions answer" }
                     thead { tr {
                         td { }
-                        th.number scope="col" { (sight.names().0) br; span.quiet { (short(&start.revision)) } }
-                        th.number scope="col" { (sight.names().1) br; span.quiet { (stable.map_or("–".to_owned(), short)) } }
+                        th.number scope="col" { (sight.names().0) br; span.quiet { (short_name(&start.revision)) } }
+                        th.number scope="col" { (sight.names().1) br; span.quiet { (stable.map_or("–".to_owned(), short_name)) } }
                     } }
                     tbody {
                         @for row in &rows {
@@ -49,11 +50,6 @@ pub(super) fn compare(sight: &Sight<'_>) -> Markup {
             p.small.quiet { "Latency is of the last minute, by the node. Counted are first attempts." }
         }
     }
-}
-
-/// The number alone: the service is known from the head.
-fn short(revision: &RevisionName) -> String {
-    format!("{:05}", revision.number)
 }
 
 fn rows(sight: &Sight<'_>, stable: Option<&RevisionName>) -> Vec<Row> {

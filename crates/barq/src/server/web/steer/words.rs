@@ -8,6 +8,7 @@ use barq_core::state::State;
 use jiff::Timestamp;
 
 use super::super::elements::sentence;
+use super::super::service::short_name;
 use super::action::Action;
 use crate::output::text;
 
@@ -118,7 +119,7 @@ fn promote_full(rollout: &Rollout) -> Told {
     });
     Told {
         words,
-        button: format!("Give {} all traffic", short(revision)),
+        button: format!("Give {} all traffic", short_name(revision)),
         bound: vec![revision.to_string()],
         once: Some(format!("{} {}", rollout.step, rollout.progress.entry)),
         ..Told::default()
@@ -185,8 +186,8 @@ fn taken_back(state: &State, decided: &[Recorded]) -> Option<Told> {
     }
     words.extend(aftermath(id, cause));
     let button = match to {
-        Some(to) => format!("Roll back to {}", short(to)),
-        None => format!("Take the traffic from {}", short(from)),
+        Some(to) => format!("Roll back to {}", short_name(to)),
+        None => format!("Take the traffic from {}", short_name(from)),
     };
     Some(Told {
         words,
@@ -396,11 +397,6 @@ fn lets_in(action: &Action, decided: &[Recorded]) -> Vec<String> {
 /// A time as the journal keeps it: the same before and after a restart.
 fn moment(at: Timestamp) -> String {
     at.as_microsecond().to_string()
-}
-
-/// A revision's number, as people say it.
-fn short(revision: &RevisionName) -> String {
-    format!("{:05}", revision.number)
 }
 
 fn lower(text: &str) -> String {
