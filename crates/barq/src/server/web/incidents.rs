@@ -171,7 +171,7 @@ fn row(line: &IncidentLine) -> Markup {
             td { (line.title) }
             td { a href=(service(line)) { (line.service) } }
             td { (times::moment(line.opened_at)) }
-            td { @if let Some(closed) = line.closed_at { (times::between(line.opened_at, closed)) } }
+            td { @if let Some(closed) = line.closed_at { (elements::took(line.opened_at, closed)) } }
             td { @if let Some(due) = line.postmortem_due { (times::moment(due)) } }
         }
     }

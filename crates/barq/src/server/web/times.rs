@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::elements;
-use crate::output::text;
 
 /// A moment, to the minute.
 pub(super) fn moment(at: Timestamp) -> Markup {
@@ -19,9 +18,4 @@ pub(super) fn precise(at: Timestamp) -> Markup {
 /// The day of a moment.
 pub(super) fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d").to_string()
-}
-
-/// How long it was from one moment to another.
-pub(super) fn between(from: Timestamp, to: Timestamp) -> String {
-    text::duration_ms((to.as_millisecond() - from.as_millisecond()) as f64)
 }
