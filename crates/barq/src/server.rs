@@ -8,6 +8,7 @@ mod admin;
 mod api;
 mod convert;
 mod disk;
+mod dry;
 mod health;
 mod idempotency;
 pub(crate) mod journal;

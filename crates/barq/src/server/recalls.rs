@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use barq_core::command::{Command, Context};
+use barq_core::command::Command;
 use barq_core::event::Trip;
 use barq_core::identity::ServiceId;
 use barq_engine::engine::View;
@@ -21,7 +21,7 @@ use super::convert::in_milliseconds;
 use super::idempotency::{Done, Order};
 use super::problem::Problem;
 use super::shapes::Rollback;
-use super::{Server, Shared, disk};
+use super::{Server, Shared, disk, dry};
 use crate::output::chain;
 
 /// A journal that has not answered by then counts as one that can't be written: the traffic must not wait for it.
@@ -123,13 +123,7 @@ impl Server {
                 .hint("make room on the disk of the data directory, then try it again")
         };
         let view = self.engine.view();
-        let context = Context {
-            now: requested_at,
-            actor: &order.actor,
-            observed: &view.observed,
-            jitter: 0.0,
-        };
-        let decided = barq_core::decide(&view.state, command, &context)?;
+        let decided = dry::decide(&view, command, &order.actor, requested_at)?;
         let request = order.record(String::new(), requested_at);
         let ordered = recall::order(
             &view.state,

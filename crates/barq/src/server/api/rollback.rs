@@ -17,7 +17,7 @@ use super::super::convert::in_milliseconds;
 use super::super::idempotency::{Answer, Done, Order};
 use super::super::problem::Problem;
 use super::super::shapes::{Rollback, RollbackRequest};
-use super::super::{Server, Shared};
+use super::super::{Server, Shared, dry};
 use super::services::parse;
 
 /// The longest that a rollback is waited for: a target that is not warm must start first. `flow.md` section 6 wants less
@@ -162,18 +162,12 @@ impl Server {
             .into());
         }
         let view = self.engine.view();
-        let context = barq_core::command::Context {
-            now,
-            actor: &order.actor,
-            observed: &view.observed,
-            jitter: 0.0,
-        };
         let command = Command::RollBack {
             service: id.clone(),
             to,
             message: reason.clone(),
         };
-        let events = barq_core::decide(&view.state, command, &context)?;
+        let events = dry::decide(&view, command, &order.actor, now)?;
         let begun = events.iter().find_map(|recorded| match &recorded.event {
             Event::Rollout(rollout, RolloutEvent::RollbackStarted { to, .. }) => {
                 Some((rollout.clone(), to.clone()))

@@ -1,6 +1,6 @@
 //! The gate's form: approve at once, or reject, which asks once and takes along what was already said.
 
-use barq_core::command::{Context, Rejection};
+use barq_core::command::Rejection;
 use barq_core::event::Actor;
 use barq_core::identity::DeliveryId;
 use barq_engine::engine::View;
@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::super::icons::{self, Icon};
 use super::super::place::Audience;
 use super::action::Action;
-use super::{form, offer, pages};
+use super::{effect, form, offer, pages};
 
 /// What may be decided of a delivery that waits for an approval.
 pub(in super::super) fn decision(
@@ -53,15 +53,9 @@ pub(in super::super) fn decision(
 
 /// Whether the gate is closed to this person alone, whatever their role.
 pub(in super::super) fn is_closed_to(view: &View, id: &DeliveryId, actor: &Actor) -> bool {
-    let context = Context {
-        now: Timestamp::now(),
-        actor,
-        observed: &view.observed,
-        jitter: 0.0,
-    };
-    let command = Action::Approve(id.clone()).command(None);
+    let approve = Action::Approve(id.clone());
     matches!(
-        barq_core::decide(&view.state, command, &context),
+        effect::ask(view, &approve, actor, Timestamp::now()),
         Err(Rejection::NotSeparate { .. })
     )
 }

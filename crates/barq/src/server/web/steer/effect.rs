@@ -1,6 +1,6 @@
 //! What an action would do now, in words: asked of the engine's own rules, which are run dry. No rule stands here.
 
-use barq_core::command::{Context, Rejection};
+use barq_core::command::Rejection;
 use barq_core::configuration::Role;
 use barq_core::event::Actor;
 use barq_core::identity::RevisionName;
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::super::super::access::hexadecimal;
+use super::super::super::dry;
 use super::super::elements::sentence;
 use super::action::Action;
 use super::words;
@@ -45,13 +46,7 @@ pub(super) fn effect(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<Effect, Rejection> {
-    let context = Context {
-        now,
-        actor,
-        observed: &view.observed,
-        jitter: 0.0,
-    };
-    let decided = barq_core::decide(&view.state, action.command(None), &context)?;
+    let decided = dry::decide(view, action.command(None), actor, now)?;
     let told = words::told(&view.state, action, &decided);
     let mut digest = Sha256::new();
     for text in std::iter::once(&action.path()).chain(&told.bound) {
@@ -78,13 +73,7 @@ pub(super) fn ask(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<(), Rejection> {
-    let context = Context {
-        now,
-        actor,
-        observed: &view.observed,
-        jitter: 0.0,
-    };
-    barq_core::ask(&view.state, action.command(None), &context)
+    dry::ask(view, action.command(None), actor, now)
 }
 
 /// Why somebody may not, in words for a button that can't be pressed.

@@ -3,7 +3,7 @@
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
 use axum::response::{IntoResponse as _, Response};
-use barq_core::command::{Command, Context};
+use barq_core::command::Command;
 use barq_core::configuration::Role;
 use barq_core::event::{AccessEvent, Event};
 use barq_core::identity::OWN_TOKEN_MARK;
@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::super::super::dry;
 use super::super::super::idempotency::Order;
 use super::super::super::pages::Parameters;
 use super::super::super::problem::Problem;
@@ -149,16 +150,10 @@ fn twice(first: Timestamp, now: Timestamp) -> bool {
 
 /// The tokens that would end, as the rules say.
 fn ends(view: &View, Viewer(actor): &Viewer, name: &str) -> Result<Vec<String>, Problem> {
-    let context = Context {
-        now: Timestamp::now(),
-        actor,
-        observed: &view.observed,
-        jitter: 0.0,
-    };
     let command = Command::RevokeToken {
         name: name.to_owned(),
     };
-    let events = barq_core::decide(&view.state, command, &context)?;
+    let events = dry::decide(view, command, actor, Timestamp::now())?;
     let revoked = |event: &Event| match event {
         Event::Access(AccessEvent::TokenRevoked { name }) => Some(name.clone()),
         _ => None,
