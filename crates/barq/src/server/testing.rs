@@ -1,17 +1,23 @@
-//! A rollout of `shop` into production as events make it, for the tests of what is shown of it.
+//! `shop`, and a rollout of it into production as events make it, for the tests of what is shown of them.
 
 use barq_core::configuration::Configuration;
 use barq_core::event::{
     Actor, Counts, Event, Recorded, RollbackCause, RolloutEvent, RolloutStart, ServiceEvent,
     StepEntry, Trip,
 };
-use barq_core::identity::{RevisionName, RolloutId, ServiceId};
+use barq_core::identity::{ImageDigest, RevisionName, RolloutId, ServiceId};
 use barq_core::state::{self, State};
 use jiff::Timestamp;
 
 /// Two steps with a hold of five minutes, then 100 %.
 const FILE: &str = r#"
 service = "shop"
+[[check]]
+name = "unit"
+run = "true"
+[[check]]
+name = "lint"
+run = "true"
 [build]
 run = "true"
 files = { "app" = "app" }
@@ -24,9 +30,15 @@ steps = [
 ]
 "#;
 
+/// What its commits say of it: staging at once, and these steps in production.
+pub(super) fn configuration() -> Configuration {
+    let parsed = Configuration::parse(FILE, "barq.toml").expect("a valid file");
+    parsed.configuration
+}
+
 /// The service that the rollout is of.
 pub(super) fn service() -> ServiceId {
-    "shop-production".parse().expect("a service")
+    service_in("production")
 }
 
 /// One of its revisions; 2 is stable, 3 the canary.
@@ -35,6 +47,13 @@ pub(super) fn revision(number: u32) -> RevisionName {
         service: service(),
         number,
     }
+}
+
+/// The image of the revision on trial.
+pub(super) fn image() -> ImageDigest {
+    format!("sha256:{}", "a".repeat(64))
+        .parse()
+        .expect("a digest")
 }
 
 /// The rollout.
@@ -53,7 +72,7 @@ pub(super) fn state_after(events: &[(i64, RolloutEvent)]) -> State {
     let created = ServiceEvent::Created {
         environment: "production".to_owned(),
     };
-    let started = RolloutEvent::Started(Box::new(start()));
+    let started = RolloutEvent::Started(Box::new(start("production")));
     let mut state = State::default();
     let mut apply = |at, event| {
         let actor = Actor::barq();
@@ -110,24 +129,31 @@ pub(super) fn tripped(second: i64, errors: u64) -> RolloutEvent {
     }
 }
 
-fn start() -> RolloutStart {
-    let parsed = Configuration::parse(FILE, "barq.toml").expect("a valid file");
-    let configuration = parsed.configuration;
+/// What a rollout of revision 3 beside revision 2 begins with.
+pub(super) fn start(environment: &str) -> RolloutStart {
+    let configuration = configuration();
+    let service = service_in(environment);
+    let revision = |number| RevisionName {
+        service: service.clone(),
+        number,
+    };
     RolloutStart {
-        service: service(),
         revision: revision(3),
-        image: format!("sha256:{}", "a".repeat(64))
-            .parse()
-            .expect("a digest"),
+        image: image(),
         commit: "b".repeat(40).parse().expect("a hash"),
-        settings: configuration.environment("production").expect("it").clone(),
+        settings: configuration.environment(environment).expect("it").clone(),
         health: configuration.health.clone(),
         smoke: configuration.smoke.clone(),
         configuration: "digest".to_owned(),
         branch: "main".to_owned(),
         stable: Some(revision(2)),
+        service,
         commits: Vec::new(),
         since: None,
         size: 1,
     }
+}
+
+fn service_in(environment: &str) -> ServiceId {
+    format!("shop-{environment}").parse().expect("a service")
 }

@@ -3,47 +3,18 @@
 use barq_core::configuration::Configuration;
 use barq_core::event::{
     Actor, ApprovalBinding, CheckOutcome, Commit, DeliveryEvent, DirectReason, Event, Interruption,
-    Push, Recorded, RollbackCause, RolloutEvent, RolloutStart, StepEntry, Trip,
+    Push, Recorded, RollbackCause, RolloutEvent, StepEntry,
 };
-use barq_core::identity::{DeliveryId, RevisionName, RolloutId};
+use barq_core::identity::{DeliveryId, RolloutId};
 use barq_core::state::{self, State};
 use barq_engine::history::Journey;
 use jiff::Timestamp;
 
+use super::super::super::super::testing::{at, configuration, image, revision, start, tripped};
 use super::{Kind, Leg, Progress, Stage, legs};
-
-const FILE: &str = r#"
-service = "shop"
-[[check]]
-name = "unit"
-run = "true"
-[[check]]
-name = "lint"
-run = "true"
-[build]
-run = "true"
-files = { "app" = "app" }
-command = ["./app"]
-[environments.production]
-steps = [
-  { traffic = 10, hold = "5m", max_errors = 5 },
-  { traffic = 50, hold = "5m", max_errors = 10 },
-  { traffic = 100 },
-]
-"#;
-
-fn configuration() -> Configuration {
-    let parsed = Configuration::parse(FILE, "barq.toml").expect("a valid file");
-    parsed.configuration
-}
 
 fn delivery() -> DeliveryId {
     "shop-3".parse().expect("an id")
-}
-
-fn at(second: i64) -> Timestamp {
-    let noon: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
-    Timestamp::from_second(noon.as_second() + second).expect("a time")
 }
 
 /// A story, told event by event.
@@ -101,7 +72,7 @@ impl Story {
             .check("unit", 10, CheckOutcome::Passed)
             .check("lint", 12, CheckOutcome::Passed)
             .then(12, DeliveryEvent::BuildStarted)
-            .then(60, image())
+            .then(60, image_built())
     }
 
     fn check(self, name: &str, second: i64, outcome: CheckOutcome) -> Self {
@@ -164,7 +135,7 @@ impl Story {
         let approved = DeliveryEvent::Approved {
             environment: "production".to_owned(),
             binding: ApprovalBinding {
-                image: digest(),
+                image: image(),
                 configuration: String::new(),
                 stable: None,
             },
@@ -203,43 +174,11 @@ fn rollout(environment: &str) -> RolloutId {
     format!("shop-3-{environment}").parse().expect("an id")
 }
 
-fn digest() -> barq_core::identity::ImageDigest {
-    format!("sha256:{}", "a".repeat(64))
-        .parse()
-        .expect("a digest")
-}
-
-fn image() -> DeliveryEvent {
+fn image_built() -> DeliveryEvent {
     DeliveryEvent::ImageBuilt {
-        image: digest(),
+        image: image(),
         size_bytes: 1,
         duration_ms: 48_000,
-    }
-}
-
-fn revision(environment: &str, number: u32) -> RevisionName {
-    RevisionName {
-        service: format!("shop-{environment}").parse().expect("a service"),
-        number,
-    }
-}
-
-fn start(environment: &str) -> RolloutStart {
-    let configuration = configuration();
-    RolloutStart {
-        service: format!("shop-{environment}").parse().expect("a service"),
-        revision: revision(environment, 3),
-        image: digest(),
-        commit: "b".repeat(40).parse().expect("a hash"),
-        settings: configuration.environment(environment).expect("it").clone(),
-        health: configuration.health.clone(),
-        smoke: configuration.smoke.clone(),
-        configuration: "digest".to_owned(),
-        branch: "main".to_owned(),
-        stable: Some(revision(environment, 2)),
-        commits: Vec::new(),
-        since: None,
-        size: 1,
     }
 }
 
@@ -254,25 +193,10 @@ fn entered(step: u32, traffic: u8) -> RolloutEvent {
 fn back(cause: RollbackCause, detected: i64) -> RolloutEvent {
     RolloutEvent::RollbackStarted {
         cause,
-        to: Some(revision("production", 2)),
+        to: Some(revision(2)),
         size: 0,
         detected_at: at(detected),
     }
-}
-
-fn tripped(second: i64) -> RolloutEvent {
-    let trip = Trip {
-        number: 1,
-        revision: revision("production", 3),
-        generation: 2,
-        step: 1,
-        errors: 5,
-        at: at(second),
-        shifted_us: 1234,
-        in_flight: 0,
-        recall: None,
-    };
-    back(RollbackCause::Tripped(trip), second)
 }
 
 /// A line for each leg; `!` is late.
@@ -516,7 +440,7 @@ fn a_canary_that_goes_back() {
         environment: "production".to_owned(),
     };
     let bad = Story::canary()
-        .rolls("production", 560, tripped(560))
+        .rolls("production", 560, tripped(560, 5))
         .rolls("production", 561, back_again(1500))
         .then(561, ended);
     let note = bad.clone().journey().rollouts[1]
