@@ -313,6 +313,8 @@ async fn a_canary_is_paused_promoted_and_aborted() {
     }
     barq.rollout_in(&rollout, &["paused"]).await;
     let resume = olga.form(&path, &format!("{path}/resume")).await;
+    let otto = Browser::sign_in(&barq, &token(&barq, "otto", "operator").await).await;
+    let stale = otto.form(&path, &format!("{path}/resume")).await;
     for _ in 0..2 {
         assert_eq!(olga.send(&resume).await.status, 303);
     }
@@ -321,6 +323,10 @@ async fn a_canary_is_paused_promoted_and_aborted() {
     assert_eq!(olga.send(&pause).await.status, 303);
     barq.rollout_in(&rollout, &["paused"]).await;
     assert_eq!(journal(&barq, "rollout.paused").await, ["olga", "olga"]);
+    // A page of the first pause does not undo the second, which may have another reason.
+    let refused = otto.send(&stale).await;
+    assert_eq!(refused.status, 409);
+    assert!(refused.text.contains("<strong>olga</strong>: "));
 
     // Two clicks on the way to step 2 do not lead to step 3, and neither does an old page.
     let (first, second) = tokio::join!(olga.send(&promote), olga.send(&promote));
@@ -331,6 +337,12 @@ async fn a_canary_is_paused_promoted_and_aborted() {
     })
     .await;
     assert_eq!(journal(&barq, "rollout.promoted").await, ["olga"]);
+    // A pause only holds up what goes on: it is not lost to a page of another step, and says that it was.
+    let paused = olga.send(&pause).await;
+    assert_eq!(paused.to, format!("{path}?done=pause-after-change"));
+    let told = olga.get(&paused.to).await.text;
+    assert!(told.contains("Paused, though not where your page showed it"));
+    assert!(told.contains("It stands at 50 % of the traffic."), "{told}");
 
     // It asks once, in words; a developer is told who may.
     let asked = olga.get(&format!("{path}/abort")).await;

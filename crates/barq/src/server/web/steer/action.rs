@@ -229,6 +229,12 @@ impl Action {
         }
     }
 
+    /// Whether it is done even where what its form was made from has changed: it only holds up what goes on, and while
+    /// somebody reads of a conflict that goes on further. What it was done to is said afterwards.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self, Self::Pause(_))
+    }
+
     /// Whether it makes an end of something, which its button shows.
     pub(super) fn ends_something(&self) -> bool {
         matches!(

@@ -156,8 +156,8 @@ impl Server {
         if let Some(before) = self.earlier(&order, now).await? {
             return Ok(self.outcome(action, &Done::Before(before), now)?);
         }
-        let same = |effect: &Effect| effect.made == sent.made;
-        if !offered.as_ref().is_ok_and(same) {
+        let same = offered.as_ref().is_ok_and(|now| now.made == sent.made);
+        if !same && (offered.is_err() || !action.is_urgent()) {
             return Err(Refused::Changed(offered));
         }
         if let Action::RollBack { service, to } = action {
@@ -171,6 +171,9 @@ impl Server {
             return Ok(rolled_back(action, moved.await?));
         }
         let done = self.carry_out(&order, action.command(message), now).await?;
+        if !same {
+            return Ok(notice::after_change(&action.subject_path(), action.verb()));
+        }
         Ok(self.outcome(action, &done, now)?)
     }
 

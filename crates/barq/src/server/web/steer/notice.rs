@@ -9,6 +9,11 @@ const PARAMETER: &str = "done";
 /// Each name and its words.
 const NOTICES: &[(&str, &str)] = &[
     ("pause", "Paused. The tripwire stays armed."),
+    (
+        "pause-after-change",
+        "Paused, though not where your page showed it: it had gone on before you pressed the button. \
+         Its step and its share of the traffic as they are now stand below. The tripwire stays armed.",
+    ),
     ("resume", "Resumed. The hold's clock goes on."),
     ("promote", "Promoted to the next step."),
     ("promote-full", "Promoted to 100 %."),
@@ -37,6 +42,11 @@ const NOTICES: &[(&str, &str)] = &[
 /// The address of a page that says what was done.
 pub(super) fn after(path: &str, name: &str) -> String {
     format!("{path}?{PARAMETER}={name}")
+}
+
+/// The same, where it was done although the page was older than what it was done to.
+pub(super) fn after_change(path: &str, name: &str) -> String {
+    after(path, &format!("{name}-after-change"))
 }
 
 /// What a page at this address says, and the address without it: what is shown live is the same with and without.

@@ -240,6 +240,7 @@ fn a_form_holds_for_as_long_as_what_it_said() {
     ]);
     let promote = Action::Promote(rollout());
     let full = Action::PromoteFull(rollout());
+    let pause = Action::Pause(rollout());
     let resume = Action::Resume(rollout());
     let cases = [
         (
@@ -272,7 +273,27 @@ fn a_form_holds_for_as_long_as_what_it_said() {
             &second,
             true,
         ),
-        ("resumed is resumed", &resume, &paused, &paused_again, true),
+        (
+            "another pause is lifted by who knows of it",
+            &resume,
+            &paused,
+            &paused_again,
+            false,
+        ),
+        (
+            "a pause of another step says so",
+            &pause,
+            &first,
+            &second,
+            false,
+        ),
+        (
+            "more requests are the same to a pause",
+            &pause,
+            &first,
+            &counted,
+            true,
+        ),
     ];
     for (what, action, shown, now, holds) in cases {
         let made = |view| effect_of(view, action).map(|effect| effect.made);

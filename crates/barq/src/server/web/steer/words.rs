@@ -7,7 +7,7 @@ use barq_core::rollout::Rollout;
 use barq_core::state::State;
 use jiff::Timestamp;
 
-use super::super::elements::sentence;
+use super::super::elements::{exactly, sentence};
 use super::super::service::short_name;
 use super::action::Action;
 use crate::output::text;
@@ -59,19 +59,29 @@ fn pause(rollout: &Rollout) -> Told {
             "The tripwire stays armed.".to_owned(),
         ],
         button: "Pause".to_owned(),
+        bound: vec![rollout.step.to_string()],
         ..Told::default()
     }
 }
 
 fn resume(rollout: &Rollout) -> Told {
     let paused = rollout.paused.map(moment);
+    let step = rollout.step.to_string();
+    let mut words = vec![format!(
+        "The hold's clock goes on, with {} at {} % of the traffic.",
+        rollout.start.revision,
+        rollout.traffic()
+    )];
+    words.extend(
+        rollout
+            .paused
+            .map(|at| format!("It has stood still since {}.", exactly(at))),
+    );
     Told {
-        words: vec![format!(
-            "The hold's clock goes on, with {} at {} % of the traffic.",
-            rollout.start.revision,
-            rollout.traffic()
-        )],
+        words,
         button: "Resume".to_owned(),
+        // Another pause may have another reason: it is lifted by who knows of it.
+        bound: paused.iter().cloned().chain([step]).collect(),
         once: paused,
         ..Told::default()
     }
