@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Context;
 use super::arguments::LockArguments;
 use crate::client::types::{Revision, Service};
-use crate::output::text::{relative, short};
+use crate::output::text::{clock, relative, short};
 use crate::output::{Exit, Failure, table};
 
 /// `barq revisions ENVIRONMENT`.
@@ -39,10 +39,22 @@ pub(super) fn render_revisions(service: &Service, now: Timestamp) -> String {
         .iter()
         .map(|revision| revision_row(service, revision, now));
     let table = table::render(&head, rows);
-    match &service.lock {
-        Some(lock) => format!("{table}\nlocked by {}: {}", lock.by, lock.message),
-        None => table,
-    }
+    let lock = service.lock.as_ref();
+    let locked = lock.map(|lock| format!("locked by {}: {}", lock.by, lock.message));
+    let lines = [Some(table), locked, unseen(service)];
+    lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// That its numbers are not of now, where they are not.
+pub(super) fn unseen(service: &Service) -> Option<String> {
+    let error = service.node_error.as_ref()?;
+    Some(match service.seen_at {
+        Some(at) => format!(
+            "the node can't be seen, its numbers are from {}: {error}",
+            clock(at)
+        ),
+        None => format!("the node can't be seen: {error}"),
+    })
 }
 
 fn revision_row(service: &Service, revision: &Revision, now: Timestamp) -> Vec<String> {

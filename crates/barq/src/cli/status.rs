@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::Context;
 use super::delivery_text::{first_line, story_line, summary, waiting_line};
+use super::services::unseen;
 use crate::client::Client;
 use crate::client::types::{Delivery, Service, Waiting};
 use crate::output::text::{relative, short, shorten};
@@ -99,6 +100,9 @@ async fn overview(context: &Context, client: &Client) -> Result<Exit, Failure> {
         let rows = services.iter().map(service_row);
         let head = ["service", "stable", "traffic", "ready", "note"];
         context.output.text(&table::render(&head, rows));
+        if let Some(unseen) = services.iter().find_map(unseen) {
+            context.output.text(&unseen);
+        }
         context.output.text("");
     }
     let rows = deliveries

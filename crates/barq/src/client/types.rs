@@ -261,6 +261,12 @@ pub struct Service {
     /// What it waits for.
     #[serde(default)]
     pub waiting: Option<Waiting>,
+    /// When the node was seen last: its numbers are as of then.
+    #[serde(default)]
+    pub seen_at: Option<Timestamp>,
+    /// Why the node can't be seen now, if it can't.
+    #[serde(default)]
+    pub node_error: Option<String>,
     /// Its revisions, newest first.
     #[serde(default)]
     pub revisions: Vec<Revision>,

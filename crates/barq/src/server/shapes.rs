@@ -204,6 +204,10 @@ pub(super) struct Service {
     pub(super) lock: Option<Lock>,
     /// What it waits for.
     pub(super) waiting: Option<Waiting>,
+    /// When the node was seen last: what it counts, and the instances, are as of then. Null before the first time.
+    pub(super) seen_at: Option<Timestamp>,
+    /// Why the node can't be seen now; null while it can.
+    pub(super) node_error: Option<String>,
     /// Its revisions, newest first.
     pub(super) revisions: Vec<Revision>,
 }
@@ -230,7 +234,7 @@ pub(super) struct Revision {
     pub(super) commit: String,
     /// The share that it shall have, in percent.
     pub(super) traffic: u32,
-    /// The share that was counted in the last 10 s, in percent; null without requests.
+    /// The share that was counted in the last 10 s, in percent; null without requests, and while the node can't be seen.
     pub(super) counted_traffic: Option<f64>,
     /// Its copies.
     pub(super) instances: Instances,

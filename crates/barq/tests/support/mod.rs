@@ -121,10 +121,20 @@ impl Barq {
         self.kill("node.lock");
     }
 
+    /// Stops the node where it is; it goes on when what is given is dropped.
+    pub(crate) fn hang_the_node(&self) -> Hung {
+        let node = self.process("node.lock");
+        kill_process(node, Signal::STOP).expect("stopped");
+        Hung(node)
+    }
+
     fn kill(&self, lock: &str) {
+        kill_process(self.process(lock), Signal::KILL).expect("killed");
+    }
+
+    fn process(&self, lock: &str) -> Pid {
         let text = std::fs::read_to_string(self.data().join(lock)).expect("a lock file");
-        let id: u32 = text.trim().parse().expect("a process id");
-        kill_process(pid(id), Signal::KILL).expect("killed");
+        pid(text.trim().parse().expect("a process id"))
     }
 
     /// A working copy of an app, with the remote set.
@@ -332,6 +342,17 @@ impl Barq {
     /// A directory for whatever the test needs, beside barq's data.
     pub(crate) fn place(&self) -> &Path {
         self.directory.path()
+    }
+}
+
+/// A process that does nothing, until it is dropped.
+pub(crate) struct Hung(Pid);
+
+impl Drop for Hung {
+    fn drop(&mut self) {
+        if let Err(error) = kill_process(self.0, Signal::CONT) {
+            eprintln!("it has ended: {error}");
+        }
     }
 }
 

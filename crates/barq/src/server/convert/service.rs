@@ -33,6 +33,8 @@ pub(in super::super) fn service(
         waiting: running
             .and_then(|rollout| view.state.delivery(&rollout.id.delivery))
             .and_then(|delivery| waiting(view, delivery, now)),
+        seen_at: view.seen_at,
+        node_error: view.data_plane_error.clone(),
         revisions: service
             .revisions
             .values()
@@ -87,6 +89,7 @@ fn revision(view: &View, service: &service::Service, revision: &service::Revisio
         .seen
         .services
         .get(&service.id)
+        .filter(|_| view.data_plane_error.is_none())
         .and_then(|seen| seen.details.get(&revision.name));
     let release = (revision.image.clone(), revision.configuration.clone());
     let taken_back = view

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use barq_engine::engine::View;
 use jiff::{Timestamp, Unit};
 use maud::{Markup, html};
 
@@ -30,6 +31,26 @@ pub(super) fn lasting(since: Timestamp, limit: Option<Duration>) -> Markup {
     let limit_s = limit.map(|limit| limit.as_secs());
     html! {
         time datetime=(since) data-since data-limit=[limit_s] title=(exactly(since)) { "since " (exactly(since)) }
+    }
+}
+
+/// Of when what is shown of the node is, while it can't be seen.
+pub(super) fn last_seen(view: &View) -> Markup {
+    html! {
+        @match view.seen_at {
+            Some(at) => { "It was seen last at " (clock(at)) "." }
+            None => "It was not seen since this server began.",
+        }
+    }
+}
+
+/// The same beside numbers; nothing while it can be seen.
+pub(super) fn numbers_from(view: &View) -> Markup {
+    let seen_at = view.seen_at.filter(|_| view.data_plane_error.is_some());
+    html! {
+        @if let Some(at) = seen_at {
+            p.small.wait { (icons::icon(Icon::Warning)) " Numbers from " (clock(at)) ": the node can't be seen." }
+        }
     }
 }
 

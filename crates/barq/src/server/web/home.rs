@@ -14,6 +14,7 @@ use maud::{Markup, html};
 
 use super::super::Server;
 use super::super::problem::Problem;
+use super::elements;
 use super::icons::{self, Icon};
 use super::page::{Fragment, Mood, Page, Section};
 use crate::output::text;
@@ -135,7 +136,7 @@ fn summary(view: &View, survey: &Survey) -> Markup {
         @if let Some(error) = &view.data_plane_error {
             div.notice.wait {
                 h2 { (icons::icon(Icon::Warning)) "The node can't be seen" }
-                p { (error) }
+                p { (error) ". " (elements::last_seen(view)) }
                 p { "Users' requests go on without it being watched from here; how revisions are is not known now." }
             }
         }

@@ -171,7 +171,7 @@ fn serves(view: &View, report: &Report, service: Option<&Service>) -> Markup {
     html! {
         h2 { "Serves now" }
         @if let Some(error) = &view.data_plane_error {
-            p.notice.wait { strong { "The node can't be seen: " } span { (error) } }
+            p.notice.wait { strong { "The node can't be seen: " } span { (error) ". " (elements::last_seen(view)) } }
         }
         @if serving.is_empty() { p.empty { "Nothing." } }
         ul.plain {

@@ -23,10 +23,18 @@ pub(super) fn now(sight: &Sight<'_>) -> Markup {
         } @else {
             (by_phase(sight))
         }
-        @for trouble in [&sight.view.data_plane_error, &sight.view.storage_error].into_iter().flatten() {
-            @if !sight.rollout.ended() {
-                p.small.wait { (icons::icon(Icon::Warning)) " " (trouble) }
-            }
+        @if !sight.rollout.ended() { (troubles(sight)) }
+    }
+}
+
+fn troubles(sight: &Sight<'_>) -> Markup {
+    let warning = icons::icon(Icon::Warning);
+    html! {
+        @if let Some(error) = &sight.view.data_plane_error {
+            p.small.wait { (warning) " " strong { "The node can't be seen: " } (error) ". " (elements::last_seen(sight.view)) }
+        }
+        @if let Some(error) = &sight.view.storage_error {
+            p.small.wait { (warning) " " strong { "Nothing can be recorded: " } (error) }
         }
     }
 }
@@ -101,8 +109,11 @@ fn holding(sight: &Sight<'_>) -> Markup {
     notice("move", Icon::Moving, &what, &more)
 }
 
-/// When the hold is over, to the second: the node's clock and this one differ by less.
+/// When the hold is over, to the second: the node's clock and this one differ by less. Nobody knows while it is not seen.
 fn ends_at(sight: &Sight<'_>) -> Option<jiff::Timestamp> {
+    if sight.is_away() {
+        return None;
+    }
     let until = sight.waiting.as_ref()?.until?;
     until.round(jiff::Unit::Second).ok()
 }

@@ -97,9 +97,14 @@ impl<'a> Sight<'a> {
         }
     }
 
+    /// Whether the data plane can't be seen now.
+    pub(super) fn is_away(&self) -> bool {
+        self.view.data_plane_error.is_some()
+    }
+
     /// What the data plane shows of a revision; none where it can't be seen.
     pub(super) fn detail(&self, revision: &RevisionName) -> Option<&'a RevisionDetail> {
-        if self.view.data_plane_error.is_some() {
+        if self.is_away() {
             return None;
         }
         let seen = self.view.seen.services.get(&self.rollout.start.service)?;

@@ -4,14 +4,23 @@ use barq_core::rollout::Phase;
 
 use super::super::page::Mood;
 use super::sight::Sight;
+use crate::output::text;
 
 /// E.g. `▲ 10 % · shop · 2/5 errors`.
 pub(super) fn title(sight: &Sight<'_>) -> String {
+    let told = of_rollout(sight);
+    match sight.is_away() && !sight.rollout.ended() {
+        true => format!("node not seen · {told}"),
+        false => told,
+    }
+}
+
+fn of_rollout(sight: &Sight<'_>) -> String {
     let app = &sight.rollout.id.delivery.app;
     let environment = &sight.rollout.id.environment;
     let share = sight.rollout.traffic();
     let errors = match sight.max_errors() {
-        Some(limit) => format!(" · {}/{limit} errors", sight.counts.errors),
+        Some(limit) => format!(" · {}/{}", sight.counts.errors, text::count(limit, "error")),
         None => String::new(),
     };
     let of = format!("{app} · {environment}");
@@ -42,7 +51,8 @@ pub(super) fn mood(sight: &Sight<'_>) -> Mood {
     let resolved = sight
         .incident
         .is_some_and(|incident| incident.resolved.is_some());
-    if sight.taken.is_some() {
+    let unseen = sight.is_away() && !sight.rollout.ended();
+    if sight.taken.is_some() || unseen {
         return Mood::Trouble;
     }
     match &sight.rollout.phase {

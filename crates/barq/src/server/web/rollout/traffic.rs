@@ -33,7 +33,11 @@ fn share(sight: &Sight<'_>, percent: Option<f64>) -> Markup {
     let (canary, stable) = sight.names();
     let has_stable = sight.rollout.start.stable.is_some();
     let Some(percent) = percent else {
-        return html! { p.quiet { "No requests to count" } };
+        let why = match sight.is_away() {
+            true => "Not counted: the node can't be seen",
+            false => "No requests to count",
+        };
+        return html! { p.quiet { (why) } };
     };
     // To a tenth, so that what is not seen changes nothing.
     let width = format!("{percent:.1}%");

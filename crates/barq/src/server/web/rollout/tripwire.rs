@@ -29,6 +29,7 @@ pub(super) fn tripwire(sight: &Sight<'_>) -> Markup {
         }
         (row(errors, limit))
         p.small.quiet { (standing(sight, errors, limit)) }
+        @if !sight.rollout.ended() { (elements::numbers_from(sight.view)) }
         @if let Some(told) = shielded(sight) { p.small { (told) } }
     }
 }

@@ -11,7 +11,7 @@ use super::sight::{Sight, short_name};
 /// All notices; nothing where all is well.
 pub(super) fn notices(sight: &Sight) -> Markup {
     html! {
-        @if let Some(error) = sight.away() { (away(error)) }
+        @if let Some(error) = sight.away() { (away(sight, error)) }
         @if let Some(error) = &sight.view.storage_error {
             div.notice.bad {
                 h2 { (icons::icon(Icon::Warning)) "Nothing can be recorded" }
@@ -30,11 +30,11 @@ pub(super) fn notices(sight: &Sight) -> Markup {
     }
 }
 
-fn away(error: &str) -> Markup {
+fn away(sight: &Sight, error: &str) -> Markup {
     html! {
         div.notice.wait {
             h2 { (icons::icon(Icon::Warning)) "The node can't be seen" }
-            p { (error) }
+            p { (error) ". " (elements::last_seen(sight.view)) }
             p {
                 "Users' requests go on without it being watched from here: what the node counts and how its instances are is not "
                 "known now, so it is left out. " code { "barq up" } " starts the node again by itself; " code { "barq doctor" } " tells more."

@@ -14,10 +14,20 @@ use super::super::story::Story;
 use super::{Mood, mood, title};
 
 fn check(events: &[(i64, RolloutEvent)], expected_title: &str, expected_mood: Mood) {
+    check_seen(events, None, expected_title, expected_mood);
+}
+
+fn check_seen(
+    events: &[(i64, RolloutEvent)],
+    node_error: Option<&str>,
+    expected_title: &str,
+    expected_mood: Mood,
+) {
     let state: State = state_after(events);
     let story = Story::new(state.rollouts.get(&rollout()).expect("the rollout"));
     let view = View {
         state: Arc::new(state),
+        data_plane_error: node_error.map(str::to_owned),
         ..View::default()
     };
     let sight = Sight::of(&view, &story, None, at(1000));
@@ -43,6 +53,20 @@ fn a_canary_tells_its_share_and_how_close_it_is() {
     );
     let back = [entry, progress, (3, tripped(3, 5))];
     check(&back, "↩ rolling back · shop · production", Mood::Trouble);
+}
+
+#[test]
+fn a_node_that_is_not_seen_is_told_while_it_matters() {
+    let away = Some("no answer");
+    let canary = [(1, entered(1, 10, 5)), (2, progressed(60, 100, 2))];
+    check_seen(
+        &canary,
+        away,
+        "node not seen · ▲ 10 % · shop · 2/5 errors · production",
+        Mood::Trouble,
+    );
+    let over = [(9, RolloutEvent::Succeeded)];
+    check_seen(&over, away, "✓ 100 % · shop · production", Mood::Calm);
 }
 
 #[test]
