@@ -23,6 +23,7 @@ mod logs;
 mod output;
 mod page;
 mod place;
+mod recent;
 mod review;
 mod rollout;
 mod service;

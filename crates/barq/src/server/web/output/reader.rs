@@ -4,14 +4,14 @@
 //! style. From these marks any part is read without what comes before it; of an output that grows only the new end is read.
 //! What is noted is small, and of the outputs that were looked at last.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use barq_runner::api::{OutputPage, RunState, Runner, RunnerError};
 use barq_shim::output::{Line, Stream};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::Mutex;
 
 use super::super::super::outputs::Run;
+use super::super::recent::Recent;
 use super::ansi::{Pen, Span, spans};
 
 /// Outputs whose marks are kept.
@@ -23,9 +23,7 @@ pub(super) const LINES_MAX: u64 = 1000;
 
 /// The marks of the outputs that were looked at last.
 #[derive(Debug, Default)]
-pub(in super::super) struct Outputs {
-    kept: Mutex<VecDeque<(String, Arc<AsyncMutex<Marks>>)>>,
-}
+pub(in super::super) struct Outputs(Recent<String, Arc<Mutex<Marks>>, OUTPUTS_KEPT>);
 
 /// Which part of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,7 +86,7 @@ impl Outputs {
         run: &Run,
         part: Part,
     ) -> Result<Excerpt, RunnerError> {
-        let marks = self.of(&run.key);
+        let marks = self.0.get_or_default(run.key.clone());
         let mut marks = marks.lock().await;
         marks.catch_up(runner, run).await?;
         let lines = marks.end.lines;
@@ -97,20 +95,6 @@ impl Outputs {
         drop(marks);
         let rows = between(runner, run, mark, first, last).await?;
         Ok(Excerpt { rows, lines })
-    }
-
-    fn of(&self, key: &str) -> Arc<AsyncMutex<Marks>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.iter().position(|(known, _)| known == key);
-        let entry = found
-            .and_then(|position| kept.remove(position))
-            .unwrap_or_else(|| (key.to_owned(), Arc::default()));
-        let marks = Arc::clone(&entry.1);
-        kept.push_back(entry);
-        if kept.len() > OUTPUTS_KEPT {
-            kept.pop_front();
-        }
-        marks
     }
 }
 

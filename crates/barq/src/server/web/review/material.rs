@@ -1,14 +1,14 @@
 //! What git tells of a release against the one that it would replace. It never changes, so the last answers are kept: an
 //! open page is rendered often, and need not ask git each time.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use barq_core::delivery::Delivery;
 
 use super::super::super::Server;
 use super::super::super::problem::Problem;
 use super::super::super::shapes::{CommitLine, Evidence};
+use super::super::recent::Recent;
 use crate::git::{self, Difference, Repository};
 
 /// Releases whose material is kept.
@@ -28,26 +28,7 @@ type Key = (String, Option<String>, String);
 
 /// The last ones that somebody looked at.
 #[derive(Debug, Default)]
-pub(in super::super) struct Materials(Mutex<VecDeque<(Key, Arc<Material>)>>);
-
-impl Materials {
-    fn find(&self, key: &Key) -> Option<Arc<Material>> {
-        let kept = self.lock();
-        let found = kept.iter().find(|(known, _)| known == key);
-        found.map(|(_, material)| Arc::clone(material))
-    }
-
-    fn keep(&self, key: Key, material: &Arc<Material>) {
-        let mut kept = self.lock();
-        kept.truncate(KEPT_MAX - 1);
-        kept.push_front((key, Arc::clone(material)));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Key, Arc<Material>)>> {
-        // Nothing is done under the lock that could leave it half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(in super::super) struct Materials(Recent<Key, Arc<Material>, KEPT_MAX>);
 
 impl Server {
     /// What is new in a release, as git tells it.
@@ -61,7 +42,7 @@ impl Server {
             evidence.changes_since.clone(),
             evidence.commit.clone(),
         );
-        if let Some(material) = self.kept.materials.find(&key) {
+        if let Some(material) = self.kept.materials.0.get(&key) {
             return Ok(material);
         }
         let commits = self.changes(delivery, evidence).await?;
@@ -70,7 +51,7 @@ impl Server {
             commits,
             difference,
         });
-        self.kept.materials.keep(key, &material);
+        self.kept.materials.0.keep(key, Arc::clone(&material));
         Ok(material)
     }
 

@@ -3,8 +3,7 @@
 //! While it runs they are asked of the node, only when it has counted another error: it gathers them under the locks that
 //! requests need. Afterwards the incident has them.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use barq_core::event::FailedRequest;
@@ -13,6 +12,7 @@ use barq_node::api;
 use maud::{Markup, html};
 
 use super::super::super::Server;
+use super::super::recent::Recent;
 use super::super::session::encoded;
 use super::super::times;
 use super::compare::latency;
@@ -28,7 +28,7 @@ const WAIT_MAX: Duration = Duration::from_millis(400);
 
 /// What the node told of failed requests, until it counts another error.
 #[derive(Debug, Default)]
-pub(in super::super) struct Failures(Mutex<BTreeMap<RevisionName, Told>>);
+pub(in super::super) struct Failures(Recent<RevisionName, Told, REVISIONS_MAX>);
 
 #[derive(Debug, Clone)]
 struct Told {
@@ -67,7 +67,7 @@ fn is_on_trial(sight: &Sight<'_>) -> bool {
 impl Server {
     /// The latest failed requests of a revision that has made so many errors; none where nobody can tell.
     async fn failures(&self, revision: &RevisionName, errors: u64) -> Option<Arc<[FailedRequest]>> {
-        let known = self.kept.failures.known(revision);
+        let known = self.kept.failures.0.get(revision);
         if let Some(known) = known.as_ref().filter(|known| known.errors == errors) {
             return Some(Arc::clone(&known.requests));
         }
@@ -86,30 +86,8 @@ impl Server {
             errors: evidence.errors,
             requests: Arc::clone(&requests),
         };
-        self.kept.failures.keep(revision, told);
+        self.kept.failures.0.keep(revision.clone(), told);
         Some(requests)
-    }
-}
-
-impl Failures {
-    fn known(&self, revision: &RevisionName) -> Option<Told> {
-        self.lock().get(revision).cloned()
-    }
-
-    fn keep(&self, revision: &RevisionName, told: Told) {
-        let mut all = self.lock();
-        all.insert(revision.clone(), told);
-        while all.len() > REVISIONS_MAX {
-            let Some(other) = all.keys().find(|other| *other != revision).cloned() else {
-                return;
-            };
-            all.remove(&other);
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<RevisionName, Told>> {
-        // Nothing is done under the lock that could leave it half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,8 +3,7 @@
 //! An open page is rendered several times a second, and a rollout may have been paused for days: what was read is kept, and
 //! only what came since is read, only when the rollout has changed.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use barq_core::delivery::Delivery;
 use barq_core::event::{Event, Recorded, RolloutEvent, StepEntry};
@@ -20,6 +19,7 @@ use super::super::super::Server;
 use super::super::super::problem::Problem;
 use super::super::super::shapes::TimelineEntry;
 use super::super::super::story;
+use super::super::recent::Recent;
 use super::super::times;
 
 /// Rollouts of which the story is kept.
@@ -29,7 +29,7 @@ const LINES_MAX: usize = 60;
 
 /// The stories of rollouts that somebody looked at.
 #[derive(Debug, Default)]
-pub(in super::super) struct Stories(Mutex<BTreeMap<RolloutId, Arc<Story>>>);
+pub(in super::super) struct Stories(Recent<RolloutId, Arc<Story>, STORIES_MAX>);
 
 /// What the journal tells of one.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ impl Stories {
         view: &View,
         id: &RolloutId,
     ) -> Result<Arc<Story>, Problem> {
-        let kept = self.lock().get(id).cloned();
+        let kept = self.0.get(id);
         let story = match (view.state.rollouts.get(id), kept) {
             (Some(rollout), Some(kept)) if Arc::ptr_eq(rollout, &kept.rollout) => return Ok(kept),
             (Some(rollout), kept) => {
@@ -71,25 +71,8 @@ impl Stories {
             (None, _) => forgotten(server, id).await?,
         };
         let story = Arc::new(story);
-        self.keep(Arc::clone(&story));
+        self.0.keep(id.clone(), Arc::clone(&story));
         Ok(story)
-    }
-
-    fn keep(&self, story: Arc<Story>) {
-        let id = story.rollout.id.clone();
-        let mut stories = self.lock();
-        stories.insert(id.clone(), story);
-        while stories.len() > STORIES_MAX {
-            let Some(other) = stories.keys().find(|other| **other != id).cloned() else {
-                return;
-            };
-            stories.remove(&other);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<RolloutId, Arc<Story>>> {
-        // Nothing is done under the lock that could leave it half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
