@@ -16,10 +16,12 @@ use serde::Deserialize;
 use super::super::problem::Problem;
 use super::super::{Server, convert, story};
 use super::elements;
+use super::filters::{self, Choice};
 use super::page::{Fragment, Mood, Page, Section};
-use super::session::encoded;
 use crate::output::text;
 
+/// Where the list is.
+const PATH: &str = "/deliveries";
 /// Deliveries of a page.
 const ROWS: usize = 50;
 /// Characters of why a delivery ended, or what it waits for: the delivery's own page has all of it.
@@ -31,13 +33,14 @@ const LAST_EVENTS: usize = 6;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeliveriesQuery {
-    /// Of this app; empty: of any.
-    #[serde(default)]
-    app: String,
-    /// A state, or one of `GROUPS`; empty: any.
-    #[serde(default)]
-    state: String,
+    /// Of this app; none: of any.
+    #[serde(default, deserialize_with = "filters::given")]
+    app: Option<String>,
+    /// A state, or one of `GROUPS`; none: any.
+    #[serde(default, deserialize_with = "filters::given")]
+    state: Option<String>,
     /// The `next` of the page before.
+    #[serde(default, deserialize_with = "filters::given")]
     before: Option<String>,
 }
 
@@ -129,38 +132,34 @@ pub(super) async fn page(
 
 impl DeliveriesQuery {
     fn filter(&self) -> DeliveryFilter {
-        let group = GROUPS.iter().find(|(name, _, _)| *name == self.state);
+        let group = GROUPS.iter().find(|(name, _, _)| self.has_state(name));
         let states = match group {
             Some((_, _, states)) => states.iter().map(|&state| state.to_owned()).collect(),
-            None if self.state.is_empty() => Vec::new(),
-            None => vec![self.state.clone()],
+            None => self.state.iter().cloned().collect(),
         };
         DeliveryFilter {
-            app: Some(self.app.clone()).filter(|app| !app.is_empty()),
+            app: self.app.clone(),
             states,
             commit_hash: None,
         }
     }
 
     fn filters(&self) -> bool {
-        !self.app.is_empty() || !self.state.is_empty()
+        self.app.is_some() || self.state.is_some()
+    }
+
+    fn has_state(&self, state: &str) -> bool {
+        self.state.as_deref() == Some(state)
     }
 
     /// The address of the page of these deliveries that begins there.
     fn address(&self, before: Option<&str>) -> String {
-        let parameters = [
-            ("app", self.app.as_str()),
-            ("state", self.state.as_str()),
-            ("before", before.unwrap_or_default()),
+        let pairs = [
+            ("app", self.app.as_deref()),
+            ("state", self.state.as_deref()),
+            ("before", before),
         ];
-        let mut address = "/deliveries".to_owned();
-        let given = parameters.iter().filter(|(_, value)| !value.is_empty());
-        for (index, (name, value)) in given.enumerate() {
-            let value = encoded(value);
-            address.push(if index == 0 { '?' } else { '&' });
-            address.push_str(&format!("{name}={value}"));
-        }
-        address
+        filters::address(PATH, &pairs)
     }
 }
 
@@ -275,24 +274,14 @@ fn mood(view: &View) -> Mood {
 }
 
 fn heading(view: &View, query: &DeliveriesQuery) -> Markup {
-    let apps: Vec<&str> = view.state.apps.keys().map(|app| app.as_str()).collect();
-    let unknown = !query.app.is_empty() && !apps.contains(&query.app.as_str());
+    let apps = view.state.apps.keys().map(ToString::to_string).collect();
     html! {
         h1 { "Deliveries" }
-        form.filter method="get" action="/deliveries" {
-            p.field {
-                label for="filter-app" { "App" }
-                select #filter-app name="app" {
-                    option value="" { "all apps" }
-                    @if unknown { option value=(query.app) selected { (query.app) } }
-                    @for app in apps {
-                        option value=(app) selected[query.app == app] { (app) }
-                    }
-                }
-            }
-            p.field {
-                label for="filter-state" { "State" }
-                select #filter-state name="state" {
+        form.filter method="get" action=(PATH) {
+            (filters::select(&Choice { name: "app", label: "App", all: "all apps", chosen: query.app.as_deref(), options: apps }))
+            div.field {
+                label for="state" { "State" }
+                select #state name="state" {
                     option value="" { "all states" }
                     @for (name, words, _) in GROUPS { (choice(name, words, query)) }
                     optgroup label="Under way" { @for it in UNDER_WAY { (choice(it, &spaced(it), query)) } }
@@ -300,13 +289,13 @@ fn heading(view: &View, query: &DeliveriesQuery) -> Markup {
                 }
             }
             button type="submit" { "Show" }
-            @if query.filters() { a.clear href="/deliveries" { "Show all" } }
+            @if query.filters() { a.clear href=(PATH) { "Show all" } }
         }
     }
 }
 
 fn choice(value: &str, words: &str, query: &DeliveriesQuery) -> Markup {
-    html! { option value=(value) selected[query.state == value] { (words) } }
+    html! { option value=(value) selected[query.has_state(value)] { (words) } }
 }
 
 fn spaced(state: &str) -> String {
@@ -357,7 +346,7 @@ fn nothing(server: &Server, query: &DeliveriesQuery) -> Markup {
                 p { a href=(query.address(None)) { "To the newest deliveries" } }
             } @else if query.filters() {
                 p { "No delivery is like that." }
-                p { a href="/deliveries" { "Show all deliveries" } }
+                p { a href=(PATH) { "Show all deliveries" } }
             } @else {
                 h2 { "Nothing was delivered yet" }
                 p { "Every push to a delivered branch begins one:" }
