@@ -124,13 +124,7 @@ impl Journal {
     ) -> Result<Vec<i64>, StorageError> {
         let mut select = Select::new("sequence", "events");
         select.and(comparison, at.as_microsecond());
-        let (sql, values) = select.finish(order, PLACES_MAX);
-        let rows = self
-            .shared
-            .database
-            .fetch_all(sql, &values)
-            .await
-            .during(READ_EVENTS)?;
+        let rows = self.select(select, order, PLACES_MAX).await?;
         rows.iter()
             .map(|row| row.get(0).during(READ_EVENTS))
             .collect()
@@ -145,13 +139,7 @@ impl Journal {
     ) -> Result<Vec<(Sequence, Result<Recorded, StorageError>)>, StorageError> {
         let mut select = matching(filter);
         select.and("sequence >", i64::try_from(after).unwrap_or(i64::MAX));
-        let (sql, values) = select.finish("sequence", limit);
-        let rows = self
-            .shared
-            .database
-            .fetch_all(sql, &values)
-            .await
-            .during(READ_EVENTS)?;
+        let rows = self.select(select, "sequence", limit).await?;
         let each = |row: &Row| {
             let sequence: i64 = row.get(0).during(READ_EVENTS)?;
             // The schema holds sequences above zero.
@@ -169,14 +157,21 @@ impl Journal {
         order: &'static str,
         limit: usize,
     ) -> Result<Vec<Recorded>, StorageError> {
-        let (sql, values) = select.finish(order, limit.min(PAGE_ITEMS_MAX));
         let rows = self
-            .shared
-            .database
-            .fetch_all(sql, &values)
-            .await
-            .during(READ_EVENTS)?;
+            .select(select, order, limit.min(PAGE_ITEMS_MAX))
+            .await?;
         rows.iter().map(recorded).collect()
+    }
+
+    async fn select(
+        &self,
+        select: Select,
+        order: &'static str,
+        limit: usize,
+    ) -> Result<Vec<Row>, StorageError> {
+        let (sql, values) = select.finish(order, limit);
+        let rows = self.shared.database.fetch_all(sql, &values).await;
+        rows.during(READ_EVENTS)
     }
 }
 
