@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use barq_core::effect::{EffectKey, Outcome, PlanRefusal};
+use barq_core::event::Evidence;
 use barq_core::identity::{RevisionName, ServiceId};
 use barq_engine::ports::{Configuration, DataPlane, Lease, PortError, RecallOrder, Recalled, Seen};
 use barq_node::api;
@@ -82,6 +83,19 @@ impl EmbeddedNode {
     }
 }
 
+/// What the node has seen of a revision: its requests, and those that failed. Gathered under the locks that requests need.
+///
+/// # Errors
+/// `PortError`: the node can't be reached, or does not know the revision.
+pub async fn evidence(
+    node: &NodeClient,
+    service: &ServiceId,
+    revision: &RevisionName,
+) -> Result<Evidence, PortError> {
+    let path = format!("/v1/services/{service}/revisions/{revision}/evidence");
+    node.ask("GET", &path).await.map(convert::evidence)
+}
+
 #[async_trait]
 impl DataPlane for EmbeddedNode {
     async fn configure(
@@ -132,11 +146,8 @@ impl DataPlane for EmbeddedNode {
         service: &ServiceId,
         revision: &RevisionName,
     ) -> Result<Outcome, PortError> {
-        let path = format!("/v1/services/{service}/revisions/{revision}/evidence");
-        let evidence: api::Evidence = self.client.ask("GET", &path).await?;
-        Ok(Outcome::EvidenceGathered(Box::new(convert::evidence(
-            evidence,
-        ))))
+        let evidence = evidence(&self.client, service, revision).await?;
+        Ok(Outcome::EvidenceGathered(Box::new(evidence)))
     }
 
     async fn observe(&self, after: u64, wait: Duration) -> Result<Seen, PortError> {

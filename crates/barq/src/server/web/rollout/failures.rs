@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use barq_adapters::node::evidence;
 use barq_core::event::FailedRequest;
 use barq_core::identity::RevisionName;
-use barq_node::api;
 use maud::{Markup, html};
 
 use super::super::super::Server;
@@ -71,37 +71,18 @@ impl Server {
         if let Some(known) = known.as_ref().filter(|known| known.errors == errors) {
             return Some(Arc::clone(&known.requests));
         }
-        let path = format!(
-            "/v1/services/{}/revisions/{revision}/evidence",
-            revision.service
-        );
-        let asked = self.node.ask::<api::Evidence>("GET", &path);
+        let asked = evidence(&self.node, &revision.service, revision);
         let answer = tokio::time::timeout(WAIT_MAX, asked).await;
         let Ok(Ok(evidence)) = answer else {
             return known.map(|known| known.requests);
         };
-        let requests: Arc<[FailedRequest]> =
-            evidence.failures.into_iter().map(failed_request).collect();
+        let requests: Arc<[FailedRequest]> = evidence.failures.into();
         let told = Told {
             errors: evidence.errors,
             requests: Arc::clone(&requests),
         };
         self.kept.failures.0.keep(revision.clone(), told);
         Some(requests)
-    }
-}
-
-fn failed_request(request: api::FailedRequest) -> FailedRequest {
-    FailedRequest {
-        at: request.at,
-        method: request.method,
-        path: request.path,
-        status: request.status,
-        failure: request.failure,
-        latency_us: request.latency_us,
-        request_id: request.request_id,
-        shielded: request.shielded,
-        log_lines: request.log_lines,
     }
 }
 
