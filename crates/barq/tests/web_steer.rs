@@ -292,6 +292,15 @@ async fn a_stale_page_is_told_what_changed() {
     assert_eq!(status, 404);
 }
 
+/// A form to pause a rollout that has gone on to its step of 50 % since.
+async fn paused_elsewhere(browser: &Browser<'_>, pause: &Form, path: &str) {
+    let paused = browser.send(pause).await;
+    assert_eq!(paused.to, format!("{path}?done=pause-after-change"));
+    let told = browser.get(&paused.to).await.text;
+    assert!(told.contains("Paused, though not where your page showed it"));
+    assert!(told.contains("It stands at 50 % of the traffic."), "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_is_paused_promoted_and_aborted() {
     let barq = Barq::start().await;
@@ -338,11 +347,7 @@ async fn a_canary_is_paused_promoted_and_aborted() {
     .await;
     assert_eq!(journal(&barq, "rollout.promoted").await, ["olga"]);
     // A pause only holds up what goes on: it is not lost to a page of another step, and says that it was.
-    let paused = olga.send(&pause).await;
-    assert_eq!(paused.to, format!("{path}?done=pause-after-change"));
-    let told = olga.get(&paused.to).await.text;
-    assert!(told.contains("Paused, though not where your page showed it"));
-    assert!(told.contains("It stands at 50 % of the traffic."), "{told}");
+    paused_elsewhere(&olga, &pause, &path).await;
 
     // It asks once, in words; a developer is told who may.
     let asked = olga.get(&format!("{path}/abort")).await;
