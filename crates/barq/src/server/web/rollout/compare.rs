@@ -2,9 +2,10 @@
 
 use barq_core::identity::RevisionName;
 use barq_engine::ports::RevisionDetail;
+use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::super::super::samples::Bin;
+use super::super::super::samples::{Bin, Series};
 use super::super::elements;
 use super::super::service::short_name;
 use super::sight::Sight;
@@ -26,7 +27,10 @@ pub(super) fn compare(sight: &Sight<'_>) -> Markup {
     html! {
         h2 { @if sight.names().0 == "canary" { "Canary beside stable" } @else { "New revision beside the one before" } }
         @if rows.is_empty() {
-            p.quiet { "Neither is seen by the node any more." }
+            p.quiet {
+                @if sight.rollout.ended() { "What was counted of this rollout is no longer kept." }
+                @else { "Neither is seen by the node now." }
+            }
         } @else {
             div.scroll tabindex="0" role="region" aria-label="The two revisions in numbers" {
                 table.compare {
@@ -47,7 +51,13 @@ pub(super) fn compare(sight: &Sight<'_>) -> Markup {
                     }
                 }
             }
-            p.small.quiet { "Latency is of the last minute, by the node. Counted are first attempts." }
+            @if !sight.rollout.ended() { (elements::numbers_from(sight.view)) }
+            p.small.quiet {
+                @if !sight.rollout.ended() { "Latency is of the last minute, by the node. " }
+                @else if sight.guard().is_some() { "Latency, in flight and instances are as they are now; all else is of the rollout. " }
+                @else { "Until the rollout's end. " }
+                "Counted are first attempts."
+            }
         }
     }
 }
@@ -58,6 +68,10 @@ fn rows(sight: &Sight<'_>, stable: Option<&RevisionName>) -> Vec<Row> {
         of_step(sight, &mut rows);
     }
     whole(sight, &mut rows);
+    // What the two do after its end is told by the service's page; but it is still watched for a while.
+    if sight.rollout.ended() && sight.guard().is_none() {
+        return rows;
+    }
     let canary = sight.detail(&sight.rollout.start.revision);
     let stable = stable.and_then(|stable| sight.detail(stable));
     if canary.is_some() || stable.is_some() {
@@ -92,15 +106,11 @@ fn of_step(sight: &Sight<'_>, rows: &mut Vec<Row>) {
     });
 }
 
-/// Seen since it began.
+/// Seen since it began, and until it ended.
 fn whole(sight: &Sight<'_>, rows: &mut Vec<Row>) {
     let Some(series) = &sight.series else { return };
-    let sum = |bins: &[Bin]| {
-        bins.iter().fold((0, 0), |(requests, errors), bin| {
-            (requests + bin.requests, errors + bin.errors)
-        })
-    };
-    let (canary, stable) = (sum(&series.canary), sum(&series.stable));
+    let ended = sight.rollout.finished_at;
+    let (canary, stable) = in_all(series, ended.map(Timestamp::as_millisecond));
     if canary.0 == 0 && stable.0 == 0 {
         return;
     }
@@ -117,6 +127,20 @@ fn whole(sight: &Sight<'_>, rows: &mut Vec<Row>) {
         stable: words(stable),
         bad: false,
     });
+}
+
+/// Requests and errors of both until a moment: what is seen after a rollout's end is none of its own.
+fn in_all(series: &Series, until_ms: Option<i64>) -> ((u64, u64), (u64, u64)) {
+    let begins_ms = |at: usize| series.start_ms + series.width_ms * at as i64;
+    let sum = |bins: &[Bin]| {
+        bins.iter()
+            .enumerate()
+            .filter(|(at, _)| until_ms.is_none_or(|until_ms| begins_ms(*at) < until_ms))
+            .fold((0, 0), |(requests, errors), (_, bin)| {
+                (requests + bin.requests, errors + bin.errors)
+            })
+    };
+    (sum(&series.canary), sum(&series.stable))
 }
 
 fn live(canary: Option<&RevisionDetail>, stable: Option<&RevisionDetail>, rows: &mut Vec<Row>) {
@@ -177,3 +201,6 @@ fn rate(errors: u64, requests: u64) -> String {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
