@@ -55,6 +55,8 @@ pub(in crate::server::web) struct Line<'a> {
     pub(in crate::server::web) name: &'a str,
     /// Where each value stands in time, and the value; none: a gap.
     pub(in crate::server::web) values: Vec<(i64, Option<f64>)>,
+    /// Whether it is still watched: else its last value is not how it is now.
+    pub(in crate::server::web) goes_on: bool,
 }
 
 /// A moment at which something was decided.
@@ -99,6 +101,8 @@ struct PlacedLine {
     end: Option<(i64, i64)>,
     /// The last value in words.
     last: Option<String>,
+    /// Whether that is how it is now.
+    is_now: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -182,6 +186,7 @@ fn place(
         path,
         end: last.map(|(at_ms, value)| (across(at_ms), TOP + down(value) / FINE)),
         last: last.map(|(_, value)| (chart.words)(value)),
+        is_now: line.goes_on && line.values.last().is_some_and(|(_, value)| value.is_some()),
     }
 }
 
@@ -251,7 +256,9 @@ fn render(chart: &Chart<'_>, geometry: &Geometry) -> Markup {
                 @for (at, line) in geometry.lines.iter().enumerate() {
                     span.{ "key line-" (at + 1) } {
                         svg width="22" height="8" aria-hidden="true" { path d="M0 4H22" { } }
-                        (line.name) " " span.value { (line.last.as_deref().unwrap_or("–")) }
+                        (line.name) " "
+                        @if line.last.is_some() && !line.is_now { span.quiet { "last " } }
+                        span.value { (line.last.as_deref().unwrap_or("–")) }
                     }
                 }
             }
@@ -336,7 +343,8 @@ fn in_words(chart: &Chart<'_>, geometry: &Geometry) -> String {
     );
     for line in &geometry.lines {
         let last = line.last.as_deref().unwrap_or("nothing seen");
-        words.push_str(&format!("; {} last {last}", line.name));
+        let when = if line.is_now { "now" } else { "last" };
+        words.push_str(&format!("; {} {when} {last}", line.name));
     }
     for mark in chart.marks {
         words.push_str(&format!(

@@ -122,15 +122,24 @@ fn drawn(sight: &Sight<'_>, percentile: Percentile) -> Option<Markup> {
     let has_stable = sight.rollout.start.stable.is_some();
     let back = marks.iter().find(|mark| mark.kind == MarkKind::Back);
     let back_ms = back.map_or(end_ms, |mark| mark.at_ms + series.width_ms);
+    let is_watched = !sight.rollout.ended() || sight.guard().is_some();
+    let goes_on = is_watched && end_ms >= seen_ms(&series);
     let draw = |title: &str, highest_min: f64, words: fn(f64) -> String, value: &Value<'_>| {
-        let line = |name, bins, until_ms| Line {
+        let line = |name, bins, until_ms, goes_on| Line {
             name,
             values: values(&series, bins, start_ms..until_ms, value),
+            goes_on,
         };
         // What the windows of the canary's rates tell when it has no traffic any more is over.
-        let mut lines = vec![line(canary, &series.canary, end_ms.min(back_ms))];
+        let until_ms = end_ms.min(back_ms);
+        let mut lines = vec![line(
+            canary,
+            &series.canary,
+            until_ms,
+            goes_on && back.is_none(),
+        )];
         if has_stable {
-            lines.push(line(stable, &series.stable, end_ms));
+            lines.push(line(stable, &series.stable, end_ms, goes_on));
         }
         chart(&Chart {
             title,
@@ -157,8 +166,8 @@ fn domain(sight: &Sight<'_>, series: &Series, marks: &[Mark]) -> (i64, i64) {
     let start_ms = first_ms.map_or(series.start_ms, |first_ms| {
         series.start_ms.max(first_ms - BEFORE_MS)
     });
-    let seen_ms = series.start_ms + series.width_ms * series.canary.len() as i64;
-    let end_ms = marks.iter().map(|mark| mark.at_ms).fold(seen_ms, i64::max);
+    let marked_ms = marks.iter().map(|mark| mark.at_ms);
+    let end_ms = marked_ms.fold(seen_ms(series), i64::max);
     let is_calm = sight.incident.is_none() && sight.rollout.rollback.is_none();
     let ended = sight.rollout.finished_at.filter(|_| is_calm);
     let limit_ms = ended.map_or(end_ms, |ended| {
@@ -166,6 +175,11 @@ fn domain(sight: &Sight<'_>, series: &Series, marks: &[Mark]) -> (i64, i64) {
         ended_ms + (ended_ms - start_ms).max(AFTER_END_MS)
     });
     (start_ms, end_ms.min(limit_ms))
+}
+
+/// Until when there are bins.
+fn seen_ms(series: &Series) -> i64 {
+    series.start_ms + series.width_ms * series.canary.len() as i64
 }
 
 /// Whether the last bin is drawn though it is not whole: nothing more comes, or it must be seen at once. Else it would be

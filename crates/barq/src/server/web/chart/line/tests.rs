@@ -23,6 +23,7 @@ fn with<T>(
             .map(|at| at * 1000 + 500)
             .zip(values.iter().copied())
             .collect(),
+        goes_on: true,
     };
     then(&Chart {
         title: "Requests per second",
@@ -73,6 +74,29 @@ fn a_gap_is_not_drawn_over() {
     );
     assert_eq!(geometry.lines[0].path, "M50 0h1M250 264l 100 0M550 528h1");
     assert_eq!(geometry.lines[1].end, None);
+}
+
+#[test]
+fn a_last_value_is_not_said_to_be_how_it_is_now() {
+    let markup = |canary: &[Option<f64>], goes_on: bool| {
+        with(canary, &[Some(9.0)], &[], |chart| {
+            let mut lines = Vec::new();
+            for line in &chart.lines {
+                lines.push(Line {
+                    name: line.name,
+                    values: line.values.clone(),
+                    goes_on,
+                });
+            }
+            let chart = Chart { lines, ..*chart };
+            render(&chart, &layout(&chart)).into_string()
+        })
+    };
+    let last = r#"</svg>canary <span class="quiet">last </span><span class="value">2/s</span>"#;
+    let now = r#"</svg>canary <span class="value">2/s</span>"#;
+    assert!(markup(&[Some(1.0), Some(2.0)], true).contains(now));
+    assert!(markup(&[Some(1.0), Some(2.0), None], true).contains(last));
+    assert!(markup(&[Some(1.0), Some(2.0)], false).contains(last));
 }
 
 #[test]
@@ -155,7 +179,7 @@ fn it_is_drawn_and_said() {
     <text class="tick" x="46" y="108" text-anchor="end">5/s</text>
     <text class="tick" x="46" y="42" text-anchor="end">10/s</text>
     </svg>
-    <svg class="plot" role="img" aria-label="Requests per second from 00:00:00 to 00:00:10 UTC; canary last 2/s; stable last 9/s; 10 % at 00:00:01; taken back at 00:00:09" height="190">
+    <svg class="plot" role="img" aria-label="Requests per second from 00:00:00 to 00:00:10 UTC; canary now 2/s; stable now 9/s; 10 % at 00:00:01; taken back at 00:00:09" height="190">
     <line class="grid" x1="0" x2="100%" y1="170" y2="170">
     </line>
     <line class="grid" x1="0" x2="100%" y1="104" y2="104">
