@@ -18,7 +18,7 @@ use crate::identity::{CommitHash, DeliveryId, IncidentId, RevisionName, RolloutI
 use crate::incident::Incident;
 use crate::rollout::Rollout;
 
-pub use words::{because, failed, incident_cause, milliseconds, one_line};
+pub use words::{because, count, failed, incident_cause, milliseconds, one_line};
 
 /// What a report is made of.
 pub struct Sources<'a> {

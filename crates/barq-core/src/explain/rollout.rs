@@ -7,7 +7,7 @@ use crate::effect::EffectTarget;
 use crate::identity::RevisionName;
 use crate::observation::Observed;
 use crate::pending::deadline;
-use crate::report::failed;
+use crate::report::{count, failed};
 use crate::rollout::{Phase, Rollout, UNFIT_ANSWERS_MAX};
 use crate::service::Service;
 use crate::state::State;
@@ -152,16 +152,16 @@ fn holding(observed: &Observed, rollout: &Rollout, now: Timestamp) -> Waiting {
             until: None,
         };
     }
-    let limit = step
-        .and_then(|step| step.max_errors)
-        .map(|limit| format!(" of {limit}"))
-        .unwrap_or_default();
+    let errors = match step.and_then(|step| step.max_errors) {
+        Some(limit) => format!("{} of {}", counts.errors, count(u64::from(limit), "error")),
+        None => count(counts.errors, "error"),
+    };
     let left = SignedDuration::from_millis(i64::try_from(left_ms).unwrap_or(i64::MAX));
     Waiting {
         kind: "hold",
         message: format!(
-            "the canary holds {traffic} %: {} requests, {}{limit} errors",
-            counts.requests, counts.errors
+            "the canary holds {traffic} %: {}, {errors}",
+            count(counts.requests, "request")
         ),
         since: rollout.phase_since,
         until: now.saturating_add(left).ok(),

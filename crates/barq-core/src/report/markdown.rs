@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::{BlastRadius, Report, milliseconds};
+use super::{BlastRadius, Report, count, milliseconds};
 
 /// Samples of failed requests that the document shows; the JSON form has all that were kept.
 const FAILURES_SHOWN: usize = 10;
@@ -101,15 +101,25 @@ impl Report {
                 clients_with_errors,
             }) => {
                 let seen = errors.saturating_sub(*shielded);
+                let errors = match errors {
+                    1 => "1 was an error".to_owned(),
+                    _ => format!("{errors} were errors"),
+                };
+                let were = if *shielded == 1 { "was" } else { "were" };
                 for fact in [
                     format!(
-                        "{requests} requests from {clients} clients met {}",
+                        "{} from {} met {}",
+                        count(*requests, "request"),
+                        count(*clients, "client"),
                         self.revision
                     ),
                     format!(
-                        "{errors} were errors: {shielded} were answered by the stable revision, {seen} reached a client"
+                        "{errors}: {shielded} {were} answered by the stable revision, {seen} reached a client"
                     ),
-                    format!("{clients_with_errors} clients had an error on it, answered or not"),
+                    format!(
+                        "{} had an error on it, answered or not",
+                        count(*clients_with_errors, "client")
+                    ),
                 ] {
                     line(text, &format!("- {fact}"));
                 }

@@ -6,8 +6,10 @@ use crate::event::{IncidentCause, Interruption, ProbeLine, RollbackCause};
 pub fn because(cause: &RollbackCause) -> String {
     match cause {
         RollbackCause::Tripped(trip) => format!(
-            "the tripwire tripped at error {} of step {}, with {} requests in flight",
-            trip.errors, trip.step, trip.in_flight
+            "the tripwire tripped at error {} of step {}, with {} in flight",
+            trip.errors,
+            trip.step,
+            count(trip.in_flight, "request")
         ),
         RollbackCause::VerificationFailed { lines } => {
             let failed = failed(lines).unwrap_or_default();
@@ -18,8 +20,9 @@ pub fn because(cause: &RollbackCause) -> String {
             interruption,
             times,
         } => format!(
-            "{}, {times} times, so no verdict came about",
-            interrupted(*interruption)
+            "{}, {}, so no verdict came about",
+            interrupted(*interruption),
+            count(u64::from(*times), "time")
         ),
         RollbackCause::Manual { message, moved } => {
             let said = said(message.as_ref());
@@ -54,6 +57,14 @@ pub fn milliseconds(microseconds: u64) -> String {
     }
 }
 
+/// So many of something: `1 error`, `2 errors`.
+pub fn count(number: u64, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
 /// The first line of a text, marked where there is more.
 pub fn one_line(text: &str) -> String {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
@@ -84,7 +95,8 @@ fn interrupted(interruption: Interruption) -> &'static str {
 }
 
 fn guard(errors: u64) -> String {
-    format!("{errors} errors after the rollout reached the guard's limit")
+    let errors = count(errors, "error");
+    format!("{errors} after the rollout reached the guard's limit")
 }
 
 fn said(message: Option<&String>) -> String {

@@ -197,7 +197,10 @@ fn traffic(
 fn traffic_of(revision: &RevisionName, percent: u8, requests: u64, total: u64) -> Fact {
     let name = format!("traffic of {revision}");
     if total < COUNT_REQUESTS_MIN {
-        let detail = format!("{percent} % desired; only {total} requests while it was counted");
+        let detail = format!(
+            "{percent} % desired; only {} while it was counted",
+            text::count(total, "request")
+        );
         return fact(&name, None, &detail);
     }
     // Counts of a second or two: exact as floating point numbers.

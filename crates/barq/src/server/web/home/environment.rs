@@ -11,6 +11,7 @@ use super::super::icons::{self, Icon};
 use super::super::service::{serves_since, short_name};
 use super::super::{chart, elements};
 use super::survey::Environment;
+use crate::output::text;
 
 /// Its part of the app's card.
 pub(super) fn section(
@@ -89,7 +90,7 @@ fn coming(view: &View, rollout: &Rollout) -> Markup {
             (elements::state(&shown.state))
             a href=(format!("/rollouts/{}", rollout.id)) { (short_name(&rollout.start.revision)) }
             span { (shown.traffic) " % of the traffic" }
-            @if let Some(max) = shown.max_errors { span { (shown.errors) " of " (max) " errors" } }
+            @if let Some(max) = shown.max_errors { span { (shown.errors) " of " (text::count(max, "error")) } }
         }
     }
 }

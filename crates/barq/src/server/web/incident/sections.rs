@@ -16,12 +16,12 @@ pub(super) fn hit(report: &Report, gathering: bool) -> Markup {
         h2 { "Whom it hit" }
         @match &report.blast_radius {
             Ok(it) => dl.numbers {
-                (number(it.errors.saturating_sub(it.shielded), "errors reached a client"))
-                (number(it.clients_with_errors, "clients met an error"))
-                (number(it.errors, "errors in all"))
-                (number(it.shielded, "of them answered by stable"))
-                (number(it.requests, "requests met it"))
-                (number(it.clients, "clients met it"))
+                (number(it.errors.saturating_sub(it.shielded), "error", "reached a client"))
+                (number(it.clients_with_errors, "client", "met an error"))
+                (number(it.errors, "error", "in all"))
+                (number(it.shielded, "error", "answered by stable"))
+                (number(it.requests, "request", "met it"))
+                (number(it.clients, "client", "met it"))
             },
             Err(_) if gathering => (under_way()),
             Err(reason) => p { strong { "Not known: " } (reason) "." },
@@ -29,8 +29,8 @@ pub(super) fn hit(report: &Report, gathering: bool) -> Markup {
     }
 }
 
-fn number(count: u64, what: &str) -> Markup {
-    html! { div { dd { (count) } dt { (what) } } }
+fn number(count: u64, noun: &str, what: &str) -> Markup {
+    html! { div { dd { (elements::number(count)) } dt { (noun) @if count != 1 { "s" } " " (what) } } }
 }
 
 /// The evidence is on its way.

@@ -111,8 +111,12 @@ fn stages(rollout: &Rollout, story: &Story) -> Vec<Stage> {
             (true, _) => "all traffic".to_owned(),
             (false, limit) => {
                 let hold = text::duration_ms(step.hold.as_millis() as f64);
-                let limit = limit.map(|limit| format!(", fewer than {limit} errors"));
-                format!("for {hold}{}", limit.unwrap_or_default())
+                let limit = match limit {
+                    None => String::new(),
+                    Some(1) => ", without an error".to_owned(),
+                    Some(limit) => format!(", fewer than {limit} errors"),
+                };
+                format!("for {hold}{limit}")
             }
         };
         names.push((format!("{} %", step.traffic), rule, Some(number)));

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::super::elements;
 use super::super::icons::{self, Icon};
 use super::sight::{Sight, short_name};
+use crate::output::text;
 
 /// All notices; nothing where all is well.
 pub(super) fn notices(sight: &Sight) -> Markup {
@@ -56,8 +57,13 @@ fn unwell(sight: &Sight, revision: &Revision) -> Markup {
         div.notice.bad {
             h2 { (icons::icon(Icon::Bad)) (short_name(&revision.name)) " is unhealthy" }
             p {
-                (seen.ready) " of " (seen.total) " instances are ready, at least " (wanted) " are wanted."
-                @if seen.failed_starts > 0 { " The last " (elements::number(u64::from(seen.failed_starts))) " starts failed." }
+                (seen.ready) " of " (text::count(u64::from(seen.total), "instance")) " are ready, at least "
+                @if wanted == 1 { "1 is" } @else { (wanted) " are" } " wanted."
+                @match seen.failed_starts {
+                    0 => {},
+                    1 => " The last start failed.",
+                    failed => { " The last " (elements::number(u64::from(failed))) " starts failed." }
+                }
             }
             (last_failure(seen.last_failure.as_deref()))
             p { a href=(format!("/services/{}/logs?revision={}#newest", sight.service.id, revision.name)) { "Its logs" } }
