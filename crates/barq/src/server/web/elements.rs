@@ -132,10 +132,43 @@ pub(super) fn subject(subject: &str) -> &str {
     }
 }
 
-/// With a capital: reasons and problems begin small, since they also stand inside sentences.
+/// With a capital: reasons and problems begin small, since they also stand inside sentences. What begins with an id or
+/// with something quoted keeps it as it is spelt.
 pub(super) fn sentence(text: &str) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let is_word = first
+        .trim_end_matches([',', ':', ';', '.'])
+        .chars()
+        .all(|it| it.is_alphabetic() || it == '\'');
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(characters).collect()
-    })
+    match characters.next() {
+        Some(letter) if is_word => letter.to_uppercase().chain(characters).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_but_an_id_is_spelt_as_it_is() {
+        let check = |text, expect| assert_eq!(sentence(text), expect);
+        check("the journal can't be read", "The journal can't be read");
+        check("élan", "Élan");
+        check("can't", "Can't");
+        check("shop-7 can't be retried", "shop-7 can't be retried");
+        check(
+            "shop-production-00002 serves",
+            "shop-production-00002 serves",
+        );
+        check(
+            "`latency` is p50, p95 or p99",
+            "`latency` is p50, p95 or p99",
+        );
+        check("\"zzz\" is no state", "\"zzz\" is no state");
+        check("barq.toml is not valid", "barq.toml is not valid");
+        check("nobody: nothing", "Nobody: nothing");
+        check("", "");
+    }
 }
