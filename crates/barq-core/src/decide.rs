@@ -1,6 +1,7 @@
 //! The rules: what happens when something is asked, observed, or due.
 //!
-//! A decision works on a copy of the state. First the command's own events, then everything that the state then allows
+//! A decision works on a copy of the state, which is made when it first changes: most looks at the data plane change
+//! nothing. First the command's own events, then everything that the state then allows
 //! (`advance`): the next step, the next environment, the plan for the data plane. So there is one place for each rule,
 //! whatever made it apply. Nothing is done here; events say what happened, `pending` what must be done.
 
@@ -13,6 +14,8 @@ mod push;
 mod rollback;
 mod rollout;
 mod steer;
+
+use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -56,9 +59,9 @@ pub fn ask(state: &State, command: Command, context: &Context<'_>) -> Result<(),
     Draft::new(state, context).command(command)
 }
 
-/// A decision in the making: a copy of the state with the events so far applied.
+/// A decision in the making: the state with the events so far applied.
 struct Draft<'a> {
-    state: State,
+    state: Cow<'a, State>,
     context: Context<'a>,
     /// The observation that this decision is about: newer than the one in the context.
     observing: Option<(ServiceId, Observation)>,
@@ -66,9 +69,9 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(state: &State, context: &Context<'a>) -> Self {
+    fn new(state: &'a State, context: &Context<'a>) -> Self {
         Self {
-            state: state.clone(),
+            state: Cow::Borrowed(state),
             context: *context,
             observing: None,
             events: Vec::new(),
@@ -219,7 +222,7 @@ impl Draft<'_> {
             actor,
             event,
         };
-        state::apply(&mut self.state, &recorded);
+        state::apply(self.state.to_mut(), &recorded);
         self.events.push(recorded);
     }
 }
