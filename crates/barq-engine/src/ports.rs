@@ -257,6 +257,8 @@ pub struct InstanceDetail {
     pub id: String,
     /// `starting`, `not_ready`, `ready`, `draining`, `backing_off`.
     pub state: &'static str,
+    /// Its loopback port; none while it has none, before its start and between two.
+    pub port: Option<u16>,
     /// Since when.
     pub started_at: Timestamp,
     /// How often it was restarted.

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{Barq, Browser, Settings, eventually};
 
 /// From the node's last sign of life until people are told: the server waits for two seconds, and then tells at once.
@@ -34,6 +34,8 @@ async fn a_hung_node_is_told_of_and_so_is_its_return() {
     browser.connected().await;
     let seen = service(&barq).await;
     assert!(seen["node_error"].is_null(), "{seen:#}");
+    let instances = &seen["revisions"][0]["instances"]["items"];
+    assert!(instances[0]["port"].as_u64() > Some(0), "{seen:#}");
     assert!(browser.title().await.starts_with('▲'));
 
     let hung = barq.hang_the_node();
@@ -51,6 +53,7 @@ async fn a_hung_node_is_told_of_and_so_is_its_return() {
     assert!(old["seen_at"].is_string(), "{old:#}");
     for revision in old["revisions"].as_array().expect("a list") {
         assert!(revision["counted_traffic"].is_null(), "{old:#}");
+        assert_eq!(revision["instances"]["items"], json!([]), "{old:#}");
     }
     let status = barq.command(&["status"]).await;
     let status = String::from_utf8_lossy(&status.stdout).into_owned();

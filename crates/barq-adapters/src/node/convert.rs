@@ -291,23 +291,26 @@ fn detail(revision: &api::RevisionObservation) -> RevisionDetail {
         in_flight: revision.in_flight,
         address: revision.address.clone(),
         limits_enforced: revision.limits_enforced,
-        instances: revision
-            .instances
-            .iter()
-            .map(|instance| InstanceDetail {
-                id: instance.id.clone(),
-                state: match instance.state {
-                    api::InstanceState::Starting => "starting",
-                    api::InstanceState::NotReady => "not_ready",
-                    api::InstanceState::Ready => "ready",
-                    api::InstanceState::Draining => "draining",
-                    api::InstanceState::BackingOff => "backing_off",
-                },
-                started_at: instance.started_at,
-                restarts: instance.restarts,
-                last_probe_failure: instance.last_probe_failure.clone(),
-            })
-            .collect(),
+        instances: revision.instances.iter().map(instance).collect(),
+    }
+}
+
+fn instance(observed: &api::InstanceObservation) -> InstanceDetail {
+    // Between two starts the port is anybody's.
+    let has_port = observed.port != 0 && observed.state != api::InstanceState::BackingOff;
+    InstanceDetail {
+        id: observed.id.clone(),
+        state: match observed.state {
+            api::InstanceState::Starting => "starting",
+            api::InstanceState::NotReady => "not_ready",
+            api::InstanceState::Ready => "ready",
+            api::InstanceState::Draining => "draining",
+            api::InstanceState::BackingOff => "backing_off",
+        },
+        port: has_port.then_some(observed.port),
+        started_at: observed.started_at,
+        restarts: observed.restarts,
+        last_probe_failure: observed.last_probe_failure.clone(),
     }
 }
 
@@ -345,3 +348,6 @@ pub(super) fn evidence(evidence: api::Evidence) -> Evidence {
         clients_with_errors: evidence.clients_with_errors,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,8 +41,36 @@ pub(super) fn render_revisions(service: &Service, now: Timestamp) -> String {
     let table = table::render(&head, rows);
     let lock = service.lock.as_ref();
     let locked = lock.map(|lock| format!("locked by {}: {}", lock.by, lock.message));
-    let lines = [Some(table), locked, unseen(service)];
+    let lines = [
+        Some(table),
+        instances(service, now),
+        locked,
+        unseen(service),
+    ];
     lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// The instances of all its revisions, where there are any.
+fn instances(service: &Service, now: Timestamp) -> Option<String> {
+    let head = [
+        "instance", "revision", "state", "address", "restarts", "since",
+    ];
+    let revisions = service.revisions.iter();
+    let all = revisions.flat_map(|it| it.instances.items.iter().map(move |one| (it, one)));
+    let rows: Vec<Vec<String>> = all
+        .map(|(revision, instance)| {
+            let port = instance.port.map(|port| format!("127.0.0.1:{port}"));
+            vec![
+                instance.id.clone(),
+                revision.name.clone(),
+                instance.state.replace('_', " "),
+                port.unwrap_or_else(|| "-".to_owned()),
+                instance.restarts.to_string(),
+                relative(instance.started_at, now),
+            ]
+        })
+        .collect();
+    (!rows.is_empty()).then(|| format!("\n{}", table::render(&head, rows)))
 }
 
 /// That its numbers are not of now, where they are not.

@@ -313,13 +313,36 @@ pub struct Revision {
     pub created_at: Timestamp,
 }
 
-/// How many copies run.
-#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize)]
+/// How many copies run, and which.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 pub struct Instances {
     /// Those whose readiness probe passes.
     pub ready: u32,
     /// All.
     pub total: u32,
+    /// One by one, as far as the node can be seen.
+    #[serde(default)]
+    pub items: Vec<Instance>,
+}
+
+/// One running copy of a revision.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub struct Instance {
+    /// Unique in the service's life.
+    pub id: String,
+    /// How it stands.
+    pub state: String,
+    /// Its loopback port, while it has one.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// Since when it runs.
+    pub started_at: Timestamp,
+    /// How often it was restarted.
+    #[serde(default)]
+    pub restarts: u32,
+    /// The last probe that failed, in words.
+    #[serde(default)]
+    pub last_probe_failure: Option<String>,
 }
 
 /// What a rollback did, or (dry) would do.

@@ -246,13 +246,32 @@ pub(super) struct Revision {
     pub(super) created_at: Timestamp,
 }
 
-/// How many copies run.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+/// How many copies run, and which.
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Instances {
     /// Those that get requests.
     pub(super) ready: u32,
     /// All.
     pub(super) total: u32,
+    /// One by one; empty while the node can't be seen.
+    pub(super) items: Vec<Instance>,
+}
+
+/// One running copy of a revision.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct Instance {
+    /// Unique in the service's life.
+    pub(super) id: String,
+    /// `starting`, `not_ready`, `ready`, `draining`, `backing_off`.
+    pub(super) state: String,
+    /// Its loopback port; null while it has none.
+    pub(super) port: Option<u16>,
+    /// Since when it runs.
+    pub(super) started_at: Timestamp,
+    /// How often it was restarted.
+    pub(super) restarts: u32,
+    /// The last probe that failed, in words.
+    pub(super) last_probe_failure: Option<String>,
 }
 
 /// What a rollback did, or (dry) would do.

@@ -4,9 +4,10 @@ use barq_core::identity::RevisionName;
 use barq_core::rollout;
 use barq_core::service;
 use barq_engine::engine::View;
+use barq_engine::ports::InstanceDetail;
 use jiff::Timestamp;
 
-use super::super::shapes::{Instances, Lock, Revision, Service};
+use super::super::shapes::{Instance, Instances, Lock, Revision, Service};
 use super::{as_served, waiting};
 
 /// Who locks after a rollback, as the journal names it.
@@ -105,10 +106,22 @@ fn revision(view: &View, service: &service::Service, revision: &service::Revisio
         instances: Instances {
             ready: seen.map_or(0, |seen| seen.ready),
             total: seen.map_or(0, |seen| seen.total),
+            items: detail.map_or_else(Vec::new, |it| it.instances.iter().map(instance).collect()),
         },
         health: health(view, service, &revision.name).to_owned(),
         rolled_back: taken_back || service.quarantine.contains_key(&release),
         created_at: revision.created_at,
+    }
+}
+
+fn instance(instance: &InstanceDetail) -> Instance {
+    Instance {
+        id: instance.id.clone(),
+        state: instance.state.to_owned(),
+        port: instance.port,
+        started_at: instance.started_at,
+        restarts: instance.restarts,
+        last_probe_failure: instance.last_probe_failure.clone(),
     }
 }
 

@@ -187,6 +187,7 @@ fn list(short: &str, instances: &[InstanceDetail]) -> Markup {
                 thead { tr {
                     th scope="col" { "Instance" }
                     th scope="col" { "State" }
+                    th scope="col" title="On this machine alone" { "Address" }
                     th scope="col" { "Since" }
                     th.number scope="col" { "Restarts" }
                     th scope="col" { "Last failed probe" }
@@ -205,6 +206,7 @@ fn instance_row(instance: &InstanceDetail) -> Markup {
         tr {
             th scope="row" { code { (instance.id) } }
             td { (elements::state(instance.state)) }
+            td { @match instance.port { Some(port) => code { "127.0.0.1:" (port) }, None => span.quiet { "none" } } }
             td { (elements::time(instance.started_at)) }
             td.number { (instance.restarts) }
             td { @match &instance.last_probe_failure { Some(failure) => (failure), None => span.quiet { "none" } } }
