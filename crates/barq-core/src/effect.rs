@@ -54,10 +54,10 @@ impl EffectKey {
             EffectTarget::Check(id, _)
             | EffectTarget::StopCheck(id, _)
             | EffectTarget::Build(id)
-            | EffectTarget::StopBuild(id) => format!("delivery/{id}"),
-            EffectTarget::Smoke(id) | EffectTarget::Prove(id) | EffectTarget::Verify(id, _) => {
-                format!("delivery/{}", id.delivery)
-            }
+            | EffectTarget::StopBuild(id)
+            | EffectTarget::Smoke(RolloutId { delivery: id, .. })
+            | EffectTarget::Prove(RolloutId { delivery: id, .. })
+            | EffectTarget::Verify(RolloutId { delivery: id, .. }, _) => format!("delivery/{id}"),
             EffectTarget::Configure(service, _) => format!("service/{service}"),
             EffectTarget::Evidence(incident) => format!("incident/{incident}"),
         }
@@ -66,15 +66,21 @@ impl EffectKey {
     /// Whose it is.
     pub fn app(&self) -> Option<&AppName> {
         match &self.target {
-            EffectTarget::Check(id, _)
-            | EffectTarget::StopCheck(id, _)
-            | EffectTarget::Build(id)
-            | EffectTarget::StopBuild(id) => Some(&id.app),
-            EffectTarget::Smoke(id) | EffectTarget::Prove(id) | EffectTarget::Verify(id, _) => {
-                Some(&id.delivery.app)
-            }
             EffectTarget::Evidence(incident) => Some(&incident.app),
-            EffectTarget::Configure(..) => None,
+            target => target.delivery().map(|delivery| &delivery.app),
+        }
+    }
+}
+
+impl EffectTarget {
+    /// The delivery that is on its way by it.
+    pub fn delivery(&self) -> Option<&DeliveryId> {
+        match self {
+            Self::Check(id, _) | Self::StopCheck(id, _) | Self::Build(id) | Self::StopBuild(id) => {
+                Some(id)
+            }
+            Self::Smoke(id) | Self::Prove(id) | Self::Verify(id, _) => Some(&id.delivery),
+            Self::Configure(..) | Self::Evidence(_) => None,
         }
     }
 }

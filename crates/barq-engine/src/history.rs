@@ -28,8 +28,51 @@ pub struct Journey {
     pub delivery: Delivery,
     /// Its rollouts, in the order of the environments that it entered.
     pub rollouts: Vec<Rollout>,
-    /// Its events and its rollouts' events, each with its place in the journal.
+    /// Its events and its rollouts' events, each with its place in the journal. What it is now does not depend on them:
+    /// whoever keeps a journey may drop those that are not shown.
     pub events: Vec<(u64, Recorded)>,
+    /// What its events alone add up to.
+    state: State,
+    /// The place of the last event that was read.
+    read_until: u64,
+}
+
+impl Journey {
+    /// The journey that events tell of; none where they do not begin with the delivery's push.
+    pub fn of(id: &DeliveryId, events: Vec<(u64, Recorded)>) -> Option<Self> {
+        let mut state = State::default();
+        for (_, event) in &events {
+            barq_core::state::apply(&mut state, event);
+        }
+        Some(Self {
+            delivery: state.delivery(id)?.clone(),
+            rollouts: rollouts(&state),
+            read_until: events.last().map_or(0, |(sequence, _)| *sequence),
+            events,
+            state,
+        })
+    }
+
+    /// What has come since it was read.
+    ///
+    /// # Errors
+    /// `HistoryError`.
+    pub async fn since(&self, journal: &Journal) -> Result<Vec<(u64, Recorded)>, HistoryError> {
+        read(journal, &subject(&self.delivery.id), self.read_until).await
+    }
+
+    /// Goes on with what has come since it was read.
+    pub fn go_on(&mut self, events: Vec<(u64, Recorded)>) {
+        for (sequence, event) in events {
+            barq_core::state::apply(&mut self.state, &event);
+            self.read_until = sequence;
+            self.events.push((sequence, event));
+        }
+        if let Some(delivery) = self.state.delivery(&self.delivery.id) {
+            self.delivery.clone_from(delivery);
+        }
+        self.rollouts = rollouts(&self.state);
+    }
 }
 
 /// Reads a delivery's journey; none where there never was one.
@@ -37,25 +80,8 @@ pub struct Journey {
 /// # Errors
 /// `HistoryError`.
 pub async fn journey(journal: &Journal, id: &DeliveryId) -> Result<Option<Journey>, HistoryError> {
-    let events = read(journal, &format!("delivery/{id}")).await?;
-    let mut state = State::default();
-    for (_, event) in &events {
-        barq_core::state::apply(&mut state, event);
-    }
-    let Some(delivery) = state.delivery(id).cloned() else {
-        return Ok(None);
-    };
-    let mut rollouts: Vec<Rollout> = state
-        .rollouts
-        .values()
-        .map(|rollout| rollout.as_ref().clone())
-        .collect();
-    rollouts.sort_by_key(|rollout| rollout.started_at);
-    Ok(Some(Journey {
-        delivery,
-        rollouts,
-        events,
-    }))
+    let events = read(journal, &subject(id), 0).await?;
+    Ok(Journey::of(id, events))
 }
 
 /// Reads an incident; none where there never was one.
@@ -67,23 +93,37 @@ pub async fn incident(
     id: &IncidentId,
 ) -> Result<Option<Incident>, HistoryError> {
     let mut state = State::default();
-    for (_, event) in read(journal, &format!("incident/{id}")).await? {
+    for (_, event) in read(journal, &format!("incident/{id}"), 0).await? {
         barq_core::state::apply(&mut state, &event);
     }
     Ok(state.incident(id).cloned())
 }
 
-async fn read(journal: &Journal, subject: &str) -> Result<Vec<(u64, Recorded)>, HistoryError> {
+fn subject(id: &DeliveryId) -> String {
+    format!("delivery/{id}")
+}
+
+fn rollouts(state: &State) -> Vec<Rollout> {
+    let rollouts = state.rollouts.values().map(AsRef::as_ref);
+    let mut rollouts: Vec<Rollout> = rollouts.cloned().collect();
+    rollouts.sort_by_key(|rollout| rollout.started_at);
+    rollouts
+}
+
+async fn read(
+    journal: &Journal,
+    subject: &str,
+    mut after: u64,
+) -> Result<Vec<(u64, Recorded)>, HistoryError> {
     let mut events = Vec::new();
-    let mut after = 0;
     loop {
         let page = journal.read_subject(subject, after, PAGE_ITEMS_MAX).await?;
-        let Some(last) = page.last() else {
-            return Ok(events);
-        };
-        after = last.sequence;
         for stored in &page {
             events.push((stored.sequence, codec::decode(stored)?));
+            after = stored.sequence;
+        }
+        if page.len() < PAGE_ITEMS_MAX {
+            return Ok(events);
         }
     }
 }

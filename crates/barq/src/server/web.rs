@@ -16,6 +16,7 @@ mod icons;
 mod incident;
 mod incidents;
 mod journal;
+mod journeys;
 mod kept;
 mod layout;
 mod live;

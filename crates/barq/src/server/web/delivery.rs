@@ -15,7 +15,7 @@ use barq_core::delivery::{Delivery, End, Phase};
 use barq_core::identity::DeliveryId;
 use barq_core::rollout::Rollout;
 use barq_engine::engine::View;
-use barq_engine::history::{self, Journey};
+use barq_engine::history::Journey;
 use jiff::Timestamp;
 use maud::Markup;
 
@@ -33,11 +33,8 @@ pub(super) async fn page(
     audience: &Audience,
     now: Timestamp,
 ) -> Result<Page, Problem> {
-    // First the view: the journey may then be ahead of it, never behind.
     let view = server.engine.view();
-    let journey = history::journey(server.engine.journal(), id)
-        .await?
-        .ok_or_else(|| Problem::unknown("delivery", &id.to_string()))?;
+    let journey = server.journey(&view, id).await?;
     let delivery = &journey.delivery;
     let checks = checks::read(server, delivery).await?;
     Ok(Page {

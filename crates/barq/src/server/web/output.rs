@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use barq_core::delivery::Delivery;
 use barq_core::identity::DeliveryId;
-use barq_engine::history;
 use barq_runner::api::{RunState, RunnerError};
 use http::Uri;
 use maud::{Markup, html};
@@ -163,13 +162,11 @@ pub(super) async fn tail(
 
 /// From the state, or, once that has forgotten it, from the journal.
 async fn delivery(server: &Server, id: &DeliveryId) -> Result<Delivery, Problem> {
-    if let Some(delivery) = server.engine.view().state.delivery(id) {
+    let view = server.engine.view();
+    if let Some(delivery) = view.state.delivery(id) {
         return Ok(delivery.clone());
     }
-    let journey = history::journey(server.engine.journal(), id).await?;
-    journey
-        .map(|journey| journey.delivery)
-        .ok_or_else(|| Problem::unknown("delivery", &id.to_string()))
+    Ok(server.journey(&view, id).await?.delivery.clone())
 }
 
 fn mood(check: &Check) -> Mood {

@@ -11,7 +11,7 @@ mod warnings;
 use barq_core::delivery::{Delivery, Phase};
 use barq_core::identity::DeliveryId;
 use barq_engine::engine::View;
-use barq_engine::history::{self, Journey};
+use barq_engine::history::Journey;
 use http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -52,11 +52,8 @@ pub(super) async fn page(
     audience: &Audience,
     now: Timestamp,
 ) -> Result<Page, Problem> {
-    // First the view: what the journal tells may then be ahead of it, never behind.
     let view = server.engine.view();
-    let journey = history::journey(server.engine.journal(), id)
-        .await?
-        .ok_or_else(|| Problem::unknown("delivery", &id.to_string()))?;
+    let journey = server.journey(&view, id).await?;
     let rollouts: Vec<_> = journey.rollouts.iter().collect();
     let evidence = convert::review(&view, &journey.delivery, &rollouts)
         .ok_or_else(|| never_at_a_gate(&journey.delivery))?;

@@ -31,7 +31,6 @@ use charts::Percentile;
 use sight::Sight;
 
 pub(super) use failures::Failures;
-pub(super) use story::Stories;
 
 /// A rollout's address, understood.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,9 +56,8 @@ pub(super) async fn page(
     audience: &Audience,
     now: Timestamp,
 ) -> Result<Page, Problem> {
-    // First the view: what the journal tells may then be ahead of it, never behind.
     let view = server.engine.view();
-    let story = server.kept.stories.of(server, &view, &place.id).await?;
+    let story = story::read(server, &view, &place.id).await?;
     let sight = Sight::new(server, &view, &story, now);
     let failures = failures::shown(server, &sight).await;
     let delivery = &sight.rollout.id.delivery;

@@ -1,6 +1,6 @@
 //! Everything that happened, the newest first.
 
-use barq_core::event::{Event, Recorded, RolloutEvent};
+use barq_core::event::Recorded;
 use barq_engine::history::Journey;
 use maud::{Markup, html};
 
@@ -16,7 +16,6 @@ pub(super) fn timeline(journey: &Journey) -> Markup {
         .iter()
         .rev()
         .map(|(_, recorded)| recorded)
-        .filter(|recorded| worth_telling(&recorded.event))
         .collect();
     let (newest, older) = told.split_at(told.len().min(SHOWN));
     html! {
@@ -29,11 +28,6 @@ pub(super) fn timeline(journey: &Journey) -> Markup {
             }
         }
     }
-}
-
-/// A count that moves is no event for people.
-fn worth_telling(event: &Event) -> bool {
-    !matches!(event, Event::Rollout(_, RolloutEvent::Progressed { .. }))
 }
 
 /// Under the day of each.
