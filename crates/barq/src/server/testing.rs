@@ -1,5 +1,7 @@
 //! `shop`, and a rollout of it into production as events make it, for the tests of what is shown of them.
 
+pub(super) mod journey;
+
 use barq_core::configuration::Configuration;
 use barq_core::event::{
     Actor, Counts, Event, Recorded, RollbackCause, RolloutEvent, RolloutStart, ServiceEvent,

@@ -63,7 +63,7 @@ fn fragments(
     });
     vec![
         Fragment::new("heading", heading::heading(&journey.delivery)),
-        Fragment::new("journey", line::line(journey, now)),
+        Fragment::new("journey", line::line(view, journey, now)),
         Fragment::new("result", result::result(view, journey, now)),
         Fragment::new("steer", steer),
         Fragment::new("checks", checks::checks(&journey.delivery, checks)),

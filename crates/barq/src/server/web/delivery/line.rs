@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use barq_core::identity::DeliveryId;
+use barq_engine::engine::View;
 use barq_engine::history::Journey;
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -21,14 +22,26 @@ const SECONDS_SPOKEN_MAX: u64 = 120;
 /// The bar's width in its own units.
 const BAR: f64 = 100.0;
 
-pub(super) fn line(journey: &Journey, now: Timestamp) -> Markup {
+pub(super) fn line(view: &View, journey: &Journey, now: Timestamp) -> Markup {
     let id = &journey.delivery.id;
+    let mut legs = stages::legs(journey);
+    stages::foresee(&mut legs, |environment| {
+        serves_nothing(view, journey, environment)
+    });
     html! {
         h2.unseen { "From push to production" }
         div.journey {
-            @for leg in stages::legs(journey) { (self::leg(id, &leg, now)) }
+            @for leg in &legs { (self::leg(id, leg, now)) }
         }
     }
+}
+
+/// Whether nothing is stable in an environment of the delivery's.
+fn serves_nothing(view: &View, journey: &Journey, environment: &str) -> bool {
+    let configuration = journey.delivery.configuration();
+    let service = configuration.and_then(|it| it.service_in(environment).parse().ok());
+    let service = service.and_then(|id| view.state.service(&id));
+    service.is_none_or(|service| service.stable.is_none())
 }
 
 fn leg(id: &DeliveryId, leg: &Leg, now: Timestamp) -> Markup {

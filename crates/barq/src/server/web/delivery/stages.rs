@@ -116,6 +116,21 @@ pub(super) fn legs(journey: &Journey) -> Vec<Leg> {
     walk::walk(journey)
 }
 
+/// Says of the steps ahead that they are left out where, by what is known now, nothing serves to compare with.
+pub(super) fn foresee(legs: &mut [Leg], is_empty: impl Fn(&str) -> bool) {
+    let into = |leg: &Leg| leg.environment.clone().filter(|_| leg.rollout.is_none());
+    for leg in legs {
+        if !into(leg).is_some_and(|environment| is_empty(&environment)) {
+            continue;
+        }
+        let steps = leg.stages.iter_mut();
+        let steps = steps.filter(|it| matches!(it.kind, Kind::Step(..)));
+        for step in steps.filter(|it| it.progress == Progress::Ahead) {
+            step.note = Some("left out if nothing serves there by then".to_owned());
+        }
+    }
+}
+
 impl Stage {
     fn new(kind: Kind, budget: Option<Duration>) -> Self {
         Self {

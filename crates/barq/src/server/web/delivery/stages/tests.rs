@@ -1,194 +1,13 @@
 //! Journeys that went well, badly, or not at all, as the line shows them.
 
-use barq_core::configuration::Configuration;
 use barq_core::event::{
-    Actor, ApprovalBinding, CheckOutcome, Commit, DeliveryEvent, DirectReason, Event, Interruption,
-    Push, Recorded, RollbackCause, RolloutEvent, StepEntry,
+    CheckOutcome, DeliveryEvent, DirectReason, Interruption, RollbackCause, RolloutEvent,
 };
-use barq_core::identity::{DeliveryId, RolloutId};
-use barq_core::state::{self, State};
-use barq_engine::history::Journey;
 use jiff::Timestamp;
 
-use super::super::super::super::testing::{at, configuration, image, revision, start, tripped};
+use super::super::super::super::testing::journey::{Story, entered};
+use super::super::super::super::testing::{at, configuration, revision, start, tripped};
 use super::{Kind, Leg, Progress, Stage, legs};
-
-fn delivery() -> DeliveryId {
-    "shop-3".parse().expect("an id")
-}
-
-/// A story, told event by event.
-#[derive(Default, Clone)]
-struct Story(Vec<(u64, Recorded)>);
-
-impl Story {
-    fn pushed(configuration: Result<Configuration, &str>, delivered: bool) -> Self {
-        let commit = Commit {
-            hash: "b".repeat(40).parse().expect("a hash"),
-            author_name: "Ann".to_owned(),
-            author_email: String::new(),
-            subject: "Be good".to_owned(),
-            committed_at: at(0),
-        };
-        let push = Push {
-            commits: vec![commit.clone()],
-            commit,
-            branch: "main".to_owned(),
-            before: None,
-            delivered,
-            configuration: configuration.map(Box::new).map_err(str::to_owned),
-            retry_of: None,
-            forced: false,
-        };
-        Self::default().then(0, DeliveryEvent::Pushed(Box::new(push)))
-    }
-
-    fn then(self, second: i64, event: DeliveryEvent) -> Self {
-        self.told(second, Event::Delivery(delivery(), event))
-    }
-
-    fn rolls(self, environment: &str, second: i64, event: RolloutEvent) -> Self {
-        let id = rollout(environment);
-        self.told(second, Event::Rollout(id, event))
-    }
-
-    fn told(mut self, second: i64, event: Event) -> Self {
-        let actor = Actor {
-            name: "eve".to_owned(),
-            ..Actor::barq()
-        };
-        let recorded = Recorded {
-            at: at(second),
-            actor,
-            event,
-        };
-        self.0.push((self.0.len() as u64 + 1, recorded));
-        self
-    }
-
-    /// Checks after 12 s, an image after 60 s.
-    fn built() -> Self {
-        Self::pushed(Ok(configuration()), true)
-            .check("unit", 10, CheckOutcome::Passed)
-            .check("lint", 12, CheckOutcome::Passed)
-            .then(12, DeliveryEvent::BuildStarted)
-            .then(60, image_built())
-    }
-
-    fn check(self, name: &str, second: i64, outcome: CheckOutcome) -> Self {
-        let check = name.to_owned();
-        let duration_ms = 1000;
-        self.then(
-            second,
-            DeliveryEvent::CheckFinished {
-                check,
-                outcome,
-                duration_ms,
-            },
-        )
-    }
-
-    fn arrives(self, environment: &str, second: i64) -> Self {
-        let environment = environment.to_owned();
-        self.then(second, DeliveryEvent::Arrived { environment })
-    }
-
-    /// Deployed in 20 s, smoke tests in 5 s.
-    fn deployed(self, environment: &str, second: i64) -> Self {
-        self.rolls(
-            environment,
-            second,
-            RolloutEvent::Started(Box::new(start(environment))),
-        )
-        .rolls(
-            environment,
-            second + 20,
-            RolloutEvent::Deployed { ready: 1 },
-        )
-        .rolls(
-            environment,
-            second + 25,
-            RolloutEvent::SmokePassed { lines: Vec::new() },
-        )
-    }
-
-    /// Up to the gate of production.
-    fn at_the_gate() -> Self {
-        let asked = DeliveryEvent::ApprovalAsked {
-            environment: "production".to_owned(),
-            role: barq_core::configuration::Role::TechLead,
-            expires_at: at(90_000),
-            separate_approver: false,
-            reasons: Vec::new(),
-        };
-        Self::built()
-            .arrives("staging", 60)
-            .deployed("staging", 60)
-            .rolls("staging", 85, entered(1, 100))
-            .rolls("staging", 92, RolloutEvent::Succeeded)
-            .arrives("production", 92)
-            .then(92, asked)
-    }
-
-    /// Approved after 400 s.
-    fn approved() -> Self {
-        let approved = DeliveryEvent::Approved {
-            environment: "production".to_owned(),
-            binding: ApprovalBinding {
-                image: image(),
-                configuration: String::new(),
-                stable: None,
-            },
-            message: None,
-        };
-        Self::at_the_gate().then(492, approved)
-    }
-
-    /// 10 % from second 530 on.
-    fn canary() -> Self {
-        Self::approved()
-            .deployed("production", 492)
-            .rolls("production", 530, entered(1, 10))
-    }
-
-    fn journey(self) -> Journey {
-        let mut state = State::default();
-        for (_, event) in &self.0 {
-            state::apply(&mut state, event);
-        }
-        let mut rollouts: Vec<_> = state
-            .rollouts
-            .values()
-            .map(|it| it.as_ref().clone())
-            .collect();
-        rollouts.sort_by_key(|rollout| rollout.started_at);
-        Journey {
-            delivery: state.delivery(&delivery()).cloned().expect("pushed"),
-            rollouts,
-            events: self.0,
-        }
-    }
-}
-
-fn rollout(environment: &str) -> RolloutId {
-    format!("shop-3-{environment}").parse().expect("an id")
-}
-
-fn image_built() -> DeliveryEvent {
-    DeliveryEvent::ImageBuilt {
-        image: image(),
-        size_bytes: 1,
-        duration_ms: 48_000,
-    }
-}
-
-fn entered(step: u32, traffic: u8) -> RolloutEvent {
-    RolloutEvent::StepEntered(StepEntry {
-        step,
-        traffic,
-        max_errors: None,
-    })
-}
 
 fn back(cause: RollbackCause, detected: i64) -> RolloutEvent {
     RolloutEvent::RollbackStarted {
@@ -502,8 +321,27 @@ fn a_deployment_that_fails() {
 
 #[test]
 fn a_first_rollout_has_no_canary() {
-    let first = Story::approved()
-        .deployed("production", 492)
+    let mut alone = start("production");
+    alone.stable = None;
+    let started = RolloutEvent::Started(Box::new(alone));
+    let approved = Story::approved_instead_of(None);
+    let why = "no canary: nothing served before";
+    let ahead = format!("10 % skipped ({why}) · 50 % skipped ({why}) · verify ahead");
+    check(
+        approved.clone(),
+        493,
+        &format!(
+            "{STAGED}production: approval 400s (by eve) · turn waits · deploy ahead · smoke ahead · {ahead}"
+        ),
+    );
+    let first = approved
+        .rolls("production", 492, started)
+        .rolls("production", 512, RolloutEvent::Deployed { ready: 1 })
+        .rolls(
+            "production",
+            517,
+            RolloutEvent::SmokePassed { lines: Vec::new() },
+        )
         .rolls(
             "production",
             517,
@@ -512,7 +350,6 @@ fn a_first_rollout_has_no_canary() {
         .rolls("production", 518, entered(3, 100))
         .rolls("production", 530, RolloutEvent::Succeeded)
         .then(530, DeliveryEvent::Succeeded);
-    let why = "no canary: nothing served before";
     check(
         first,
         9999,
@@ -520,4 +357,22 @@ fn a_first_rollout_has_no_canary() {
             "{STAGED}production: approval 400s (by eve) · deploy 20s · smoke 5s · 10 % skipped ({why}) · 50 % skipped ({why}) · verify 12s ({why})"
         ),
     );
+}
+
+#[test]
+fn an_approval_that_is_asked_for_again_may_be_for_a_canary() {
+    let asked = Story::at_the_gate().0.last().cloned().expect("the gate");
+    let again = Story::approved_instead_of(None).told(500, asked.event);
+    let legs = legs(&again.journey());
+    let steps = "10 % ahead · 50 % ahead · verify ahead";
+    assert!(shown(&legs, at(501)).ends_with(steps));
+}
+
+#[test]
+fn a_canary_that_may_not_come_is_said_so() {
+    let mut legs = legs(&Story::built().journey());
+    super::foresee(&mut legs, |environment| environment == "production");
+    let note = "(left out if nothing serves there by then)";
+    let steps = format!("10 % ahead {note} · 50 % ahead {note} · verify ahead");
+    assert!(shown(&legs, at(61)).ends_with(&steps));
 }

@@ -73,10 +73,12 @@ impl Walk {
             }
             DeliveryEvent::ApprovalAsked { environment, .. } => {
                 self.turn_to(environment);
+                self.expect_canary(true);
                 self.close_between(Kind::Approval, at);
                 self.begin(Kind::Approval, Progress::Waits, at);
             }
-            DeliveryEvent::Approved { .. } => {
+            DeliveryEvent::Approved { binding, .. } => {
+                self.expect_canary(binding.stable.is_some());
                 self.note_open(format!("by {actor}"));
                 self.end_open(Progress::Passed, at);
                 self.between = Some((Kind::Turn, at));
@@ -117,7 +119,8 @@ impl Walk {
     ) {
         self.turn_to(&id.environment);
         match event {
-            RolloutEvent::Started(_) => {
+            RolloutEvent::Started(start) => {
+                self.expect_canary(start.stable.is_some());
                 self.legs[self.leg].rollout = Some(id.clone());
                 self.close_between(Kind::Deploy, at);
                 self.begin(Kind::Deploy, Progress::UnderWay, at);
@@ -307,6 +310,22 @@ impl Walk {
             if earlier && stage.progress == Progress::Ahead {
                 stage.progress = Progress::Skipped;
                 stage.note = Some(why.to_owned()).filter(|why| !why.is_empty());
+            }
+        }
+    }
+
+    /// Where nothing serves there is nothing to compare with or to go back to, so no step is held. An approval is for what
+    /// it replaces: one that is asked for again may be for another.
+    fn expect_canary(&mut self, expected: bool) {
+        if !expected {
+            return self.skip_steps(u32::MAX, &direct(&DirectReason::NoStable));
+        }
+        let Some(leg) = self.legs.get_mut(self.leg) else {
+            return;
+        };
+        for stage in &mut leg.stages {
+            if matches!(stage.kind, Kind::Step(..)) && stage.progress == Progress::Skipped {
+                *stage = Stage::new(stage.kind, stage.budget);
             }
         }
     }
