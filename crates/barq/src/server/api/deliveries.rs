@@ -7,7 +7,7 @@ use barq_core::command::Command;
 use barq_core::delivery::Delivery as Core;
 use barq_core::event::{DeliveryEvent, Event};
 use barq_core::identity::DeliveryId;
-use barq_engine::history;
+use barq_engine::history::{self, Journey};
 use barq_engine::journal::{DeliveryCursor, DeliveryFilter};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -247,9 +247,7 @@ impl Server {
     pub(in super::super) async fn delivery(&self, id: &DeliveryId) -> Result<Delivery, Problem> {
         // First the view: the timeline may then be ahead of the state that is shown, never behind.
         let view = self.engine.view();
-        let journey = history::journey(self.engine.journal(), id)
-            .await?
-            .ok_or_else(|| Problem::unknown("delivery", &id.to_string()))?;
+        let journey = self.whole_journey(id).await?;
         let timeline = journey
             .events
             .iter()
@@ -266,11 +264,15 @@ impl Server {
         ))
     }
 
+    async fn whole_journey(&self, id: &DeliveryId) -> Result<Journey, Problem> {
+        history::journey(self.engine.journal(), id)
+            .await?
+            .ok_or_else(|| Problem::unknown("delivery", &id.to_string()))
+    }
+
     async fn evidence(&self, id: &DeliveryId) -> Result<Evidence, Problem> {
         let view = self.engine.view();
-        let journey = history::journey(self.engine.journal(), id)
-            .await?
-            .ok_or_else(|| Problem::unknown("delivery", &id.to_string()))?;
+        let journey = self.whole_journey(id).await?;
         let rollouts: Vec<_> = journey.rollouts.iter().collect();
         let mut evidence =
             convert::review(&view, &journey.delivery, &rollouts).ok_or_else(|| {
