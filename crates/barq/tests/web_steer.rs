@@ -484,6 +484,29 @@ async fn an_approval_beside_a_running_rollout_says_what_may_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_decided_also_while_git_tells_nothing_of_it() {
+    let barq = Barq::start().await;
+    let shop = barq.repository("shop");
+    let id = shop.push("good");
+    barq.delivery_in(&id, &["awaiting_approval"]).await;
+    let review = format!("/deliveries/{id}/review");
+    let approve = format!("/deliveries/{id}/approve");
+    let admin = Browser::sign_in(&barq, &barq.token()).await;
+    let repository = barq.data().join("git/shop.git");
+    let away = barq.data().join("git/shop.away");
+
+    std::fs::rename(&repository, &away).expect("moved");
+    let seen = admin.get(&review).await;
+    assert_eq!(seen.status, 200, "{}", seen.text);
+    assert!(seen.text.contains("can't be shown"), "{}", seen.text);
+    let form = admin.form(&review, &approve).await;
+    std::fs::rename(&away, &repository).expect("moved back");
+    let seen = admin.get(&review).await.text;
+    assert!(seen.contains("1 new commit"), "{seen}");
+    assert_eq!(admin.send(&form).await.status, 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_pushed_does_not_open_a_gate_for_two() {
     let barq = Barq::start().await;
     let shop = barq.repository("shop");

@@ -31,7 +31,8 @@ struct Sight<'a> {
     view: &'a View,
     journey: &'a Journey,
     evidence: &'a Evidence,
-    material: &'a Material,
+    /// None where git could not tell it: the rest is all the more needed then.
+    material: Result<&'a Material, &'a Problem>,
     now: Timestamp,
 }
 
@@ -57,12 +58,12 @@ pub(super) async fn page(
     let rollouts: Vec<_> = journey.rollouts.iter().collect();
     let evidence = convert::review(&view, &journey.delivery, &rollouts)
         .ok_or_else(|| never_at_a_gate(&journey.delivery))?;
-    let material = server.material(&journey.delivery, &evidence).await?;
+    let material = server.material(&journey.delivery, &evidence).await;
     let sight = Sight {
         view: &view,
         journey: &journey,
         evidence: &evidence,
-        material: &material,
+        material: material.as_deref(),
         now,
     };
     Ok(Page {

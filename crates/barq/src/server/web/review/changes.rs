@@ -4,6 +4,7 @@
 
 use maud::{Markup, html};
 
+use super::super::super::problem::Problem;
 use super::super::elements;
 use super::Sight;
 use crate::git::{Difference, FileDifference};
@@ -17,7 +18,10 @@ const TEXT_BYTES_MAX: usize = 36 * 1024;
 
 /// The commits, newest first.
 pub(super) fn commits(sight: &Sight<'_>) -> Markup {
-    let commits = &sight.material.commits;
+    let commits = match sight.material {
+        Ok(material) => &material.commits,
+        Err(problem) => return untold(problem),
+    };
     let left_out = commits.len().saturating_sub(COMMITS_SHOWN_MAX);
     html! {
         div.card {
@@ -37,7 +41,10 @@ pub(super) fn commits(sight: &Sight<'_>) -> Markup {
 
 /// The files, each with what changed in it.
 pub(super) fn files(sight: &Sight<'_>) -> Markup {
-    let Some(difference) = &sight.material.difference else {
+    let Ok(material) = sight.material else {
+        return html! {};
+    };
+    let Some(difference) = &material.difference else {
         return html! {
             div.card { h2 { "Changes" } p.quiet { "Nothing serves there yet, so all of it is new." } }
         };
@@ -56,6 +63,16 @@ pub(super) fn files(sight: &Sight<'_>) -> Markup {
             @if difference.files.is_empty() { p.quiet { "The files of both are the same." } }
             (list(difference, since, to))
             @if left_out > 0 { p.quiet { "and " (left_out) " more files: " (command(since, to, None)) } }
+        }
+    }
+}
+
+fn untold(problem: &Problem) -> Markup {
+    html! {
+        div.card {
+            h2 { "What is new can't be shown" }
+            p { (problem.title()) @if let Some(detail) = problem.detail() { ": " (detail) } "." }
+            p.hint { "Everything else on this page is known. Look at the changes elsewhere before you decide." }
         }
     }
 }
