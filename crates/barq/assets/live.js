@@ -44,6 +44,7 @@
   const touched = (field) => field.options
     ? [...field.options].some((option) => option.selected !== option.defaultSelected)
     : field.value !== field.defaultValue || field.checked !== field.defaultChecked;
+  const buttons = (it) => [...it.querySelectorAll("button, a.button")].map((button) => button.textContent).join();
   function swap(id, html, following) {
     const template = document.createElement("template");
     template.innerHTML = html;
@@ -58,10 +59,12 @@
       if (it.tagName === "DETAILS") same.open = it.open;
       else if (touched(it)) [same.value, same.checked] = [it.value, it.checked];
     }
+    // A click that was meant for what stood here before does nothing.
+    fresh.toggleAttribute("data-changed", buttons(fresh) !== buttons(old));
     old.replaceWith(fresh);
     fresh.querySelectorAll(scrolls).forEach((it, i) => { if (scrolled[i]) [it.scrollLeft, it.scrollTop] = scrolled[i]; });
     if (!focused) return;
-    const same = focused.id ? byId(focused.id) : like(focused, fresh);
+    const same = focused.id && focused.tagName !== "BUTTON" ? byId(focused.id) : like(focused, fresh);
     if (!same) fresh.tabIndex = -1;
     (same || fresh).focus({ preventScroll: true });
     if (same && caret) same.setSelectionRange(...caret);
@@ -123,10 +126,7 @@
       if (source.readyState === EventSource.CLOSED) again = setTimeout(connect, Math.min(AGAIN_MAX_MS, 1000 * 2 ** failures++));
     });
   }
-  function close() {
-    clearTimeout(again);
-    source = source?.close();
-  }
+  function close() { clearTimeout(again), source = source?.close(); }
 
   setInterval(showTimes, 1000), showTimes();
   if (!page.page) return;

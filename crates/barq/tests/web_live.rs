@@ -119,6 +119,30 @@ async fn the_focus_never_goes_to_what_does_something_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_changes_under_the_pointer_is_not_pressed() {
+    let barq = Barq::start().await;
+    let browser = spoken_to(&barq).await;
+    let steer = |says: &str| {
+        let html = format!(
+            "<section id=\"form\" class=\"fragment\"><button type=\"button\" id=\"go\">{says}</button></section>"
+        );
+        json!([["form", html]])
+    };
+    let pressed = "const it = document.getElementById('go'); \
+                   return [getComputedStyle(it).pointerEvents, document.activeElement.id]";
+    told(&browser, &["form"], steer("Go to 50 %")).await;
+    browser
+        .script("document.getElementById('go').focus()")
+        .await;
+    told(&browser, &["form"], steer("Go to 50 %")).await;
+    assert_eq!(browser.script(pressed).await, json!(["auto", "go"]));
+    told(&browser, &["form"], steer("Go to 100 %")).await;
+    assert_eq!(browser.script(pressed).await, json!(["none", "form"]));
+    browser.click("#go").await;
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fragments_come_and_go_where_they_belong_without_a_reload() {
     let barq = Barq::start().await;
     let browser = spoken_to(&barq).await;
