@@ -44,6 +44,9 @@ pub(super) struct Environment<'a> {
     pub(super) incidents: Vec<&'a Incident>,
 }
 
+/// By service.
+type OpenIncidents<'a> = BTreeMap<&'a ServiceId, Vec<&'a Incident>>;
+
 impl<'a> Survey<'a> {
     pub(super) fn of(view: &'a View) -> Self {
         let mut services: BTreeMap<String, Vec<&Service>> = BTreeMap::new();
@@ -52,17 +55,22 @@ impl<'a> Survey<'a> {
             services.entry(app).or_default().push(service.as_ref());
         }
         let mut deliveries: BTreeMap<&AppName, Vec<&Delivery>> = BTreeMap::new();
-        for delivery in view.state.deliveries.values() {
+        for delivery in view.state.deliveries.values().rev() {
             let app = &delivery.id.app;
             deliveries.entry(app).or_default().push(delivery.as_ref());
         }
+        let mut incidents = OpenIncidents::new();
+        let open = view.state.incidents.values();
+        for incident in open.filter(|incident| incident.resolved.is_none()) {
+            let of_service = incidents.entry(&incident.service).or_default();
+            of_service.push(incident.as_ref());
+        }
         let apps = view.state.apps.keys().map(|name| {
-            let mut of_app = deliveries.remove(name).unwrap_or_default();
-            of_app.sort_by_key(|delivery| std::cmp::Reverse(delivery.id.number));
+            let of_app = deliveries.remove(name).unwrap_or_default();
             let entered = services.remove(name.as_str()).unwrap_or_default();
             App {
                 name,
-                environments: environments(view, &of_app, &entered),
+                environments: environments(view, &of_app, &entered, &incidents),
                 last_ended: of_app.iter().copied().find(|delivery| delivery.ended()),
                 under_way: of_app.into_iter().filter(|it| !it.ended()).collect(),
             }
@@ -117,6 +125,7 @@ fn environments<'a>(
     view: &'a View,
     deliveries: &[&'a Delivery],
     entered: &[&'a Service],
+    incidents: &OpenIncidents<'a>,
 ) -> Vec<Environment<'a>> {
     let newest = deliveries
         .iter()
@@ -127,13 +136,13 @@ fn environments<'a>(
         .flat_map(declared)
         .map(|(name, id)| {
             let service = entered.iter().find(|service| service.id == id).copied();
-            environment(view, name, id, service)
+            environment(view, incidents, name, id, service)
         })
         .collect();
     for service in entered {
         if !all.iter().any(|known| known.id == service.id) {
-            let name = service.environment.clone();
-            all.push(environment(view, name, service.id.clone(), Some(service)));
+            let (name, id) = (service.environment.clone(), service.id.clone());
+            all.push(environment(view, incidents, name, id, Some(service)));
         }
     }
     all
@@ -148,6 +157,7 @@ fn declared(configuration: &Configuration) -> impl Iterator<Item = (String, Serv
 
 fn environment<'a>(
     view: &'a View,
+    incidents: &OpenIncidents<'a>,
     name: String,
     id: ServiceId,
     service: Option<&'a Service>,
@@ -158,11 +168,8 @@ fn environment<'a>(
     });
     let health = service.zip(serving.as_ref());
     let health = health.map(|(service, revision)| convert::health(view, service, revision));
-    let incidents = view.state.incidents.values().map(AsRef::as_ref);
     Environment {
-        incidents: incidents
-            .filter(|incident: &&Incident| incident.service == id && incident.resolved.is_none())
-            .collect(),
+        incidents: incidents.get(&id).cloned().unwrap_or_default(),
         name,
         id,
         service,
