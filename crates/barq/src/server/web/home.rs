@@ -78,6 +78,10 @@ fn tellings(survey: &Survey) -> Vec<Telling> {
         1 => "1 waits for approval".to_owned(),
         many => format!("{many} wait for approval"),
     };
+    let moving = match survey.moving() {
+        1 => "1 on its way".to_owned(),
+        many => format!("{many} on their way"),
+    };
     let counts = [
         (
             survey.to_approve(),
@@ -88,7 +92,7 @@ fn tellings(survey: &Survey) -> Vec<Telling> {
         ),
         (
             survey.moving(),
-            format!("{} on their way", survey.moving()),
+            moving,
             "/deliveries?state=under_way",
             Icon::Moving,
             "move",
@@ -109,11 +113,8 @@ fn tellings(survey: &Survey) -> Vec<Telling> {
         ),
     ];
     let some = counts.into_iter().filter(|(count, ..)| *count > 0);
-    some.map(|(count, words, path, icon, class)| Telling {
-        words: match (path, count) {
-            ("/deliveries?state=under_way", 1) => "1 on its way".to_owned(),
-            _ => words,
-        },
+    some.map(|(_, words, path, icon, class)| Telling {
+        words,
         path,
         icon,
         class,

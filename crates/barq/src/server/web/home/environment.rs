@@ -31,7 +31,7 @@ pub(super) fn section(
                 (locked(environment))
             }
             (serving(view, environment))
-            @if let Some(rollout) = environment.service.and_then(|service| view.state.running(service)) { (coming(view, rollout)) }
+            @if let Some(rollout) = environment.service.and_then(|service| view.state.running(service)) { (coming(view, rollout, now)) }
             @for incident in &environment.incidents {
                 p.incident.bad { (icons::icon(Icon::Warning)) a href=(format!("/incidents/{}", incident.id)) { (incident.id) } " is open" }
             }
@@ -83,8 +83,8 @@ fn revision_served(view: &View, revision: &Revision) -> Markup {
     }
 }
 
-fn coming(view: &View, rollout: &Rollout) -> Markup {
-    let shown = convert::rollout(view, rollout, None, Timestamp::UNIX_EPOCH);
+fn coming(view: &View, rollout: &Rollout, now: Timestamp) -> Markup {
+    let shown = convert::rollout(view, rollout, None, now);
     html! {
         p.coming.row {
             (elements::state(&shown.state))
