@@ -93,10 +93,11 @@ impl Wanted {
             since: self.since.as_deref().and_then(time),
             until: self.until.as_deref().and_then(time),
         };
-        let services = view.state.services.values().filter(|service| {
-            let app = convert::app_of(view, service);
-            self.app.is_some() && app == self.app
-        });
+        let services = view
+            .state
+            .services
+            .values()
+            .filter(|service| self.app.is_some() && convert::app_of(view, service) == self.app);
         let services = services
             .map(|service| format!("service/{}", service.id))
             .filter(|service| subject.as_ref().is_none_or(|subject| subject == service))
