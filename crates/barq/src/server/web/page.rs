@@ -132,12 +132,16 @@ impl Fragment {
 /// Text as it is written: characters that turn the order of what follows them are shown as unknown ones, so that nobody's
 /// commit message rewrites the sentence that it stands in.
 pub(super) fn in_order(text: String) -> String {
-    let turns = |it: char| matches!(it, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if text.contains(turns) {
         text.replace(turns, "\u{fffd}")
     } else {
         text
     }
+}
+
+/// Whether a mark turns the direction of the text around it, Unicode Standard Annex 9, section 2.
+pub(super) fn turns(letter: char) -> bool {
+    matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl Page {

@@ -7,6 +7,8 @@
 
 use anstyle_parse::{Params, Parser, Perform};
 
+use super::super::page::turns;
+
 /// A colour that can be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Ink {
@@ -253,6 +255,16 @@ impl Row {
         spans
     }
 
+    /// Over what stands there.
+    fn put(&mut self, letter: char) {
+        let cell = (letter, self.pen);
+        match self.cells.get_mut(self.cursor) {
+            Some(old) => *old = cell,
+            None => self.cells.push(cell),
+        }
+        self.cursor += 1;
+    }
+
     /// Erases to the end of the line, to its beginning, or all of it; the cursor stays.
     fn erase(&mut self, which: u16) {
         let blank = (' ', Pen::default());
@@ -272,26 +284,14 @@ impl Perform for Row {
             return;
         }
         let letter = if turns(letter) { '\u{FFFD}' } else { letter };
-        let cell = (letter, self.pen);
-        match self.cells.get_mut(self.cursor) {
-            Some(old) => *old = cell,
-            None => self.cells.push(cell),
-        }
-        self.cursor += 1;
+        self.put(letter);
     }
 
     fn execute(&mut self, byte: u8) {
         match byte {
             b'\r' => self.cursor = 0,
             0x08 => self.cursor = self.cursor.saturating_sub(1),
-            b'\t' => {
-                let cell = ('\t', self.pen);
-                match self.cells.get_mut(self.cursor) {
-                    Some(old) => *old = cell,
-                    None => self.cells.push(cell),
-                }
-                self.cursor += 1;
-            }
+            b'\t' => self.put('\t'),
             _ => {}
         }
     }
@@ -323,11 +323,6 @@ fn is_plain(line: &str) -> bool {
 
 fn is_control(letter: char) -> bool {
     letter.is_control() && letter != '\t'
-}
-
-/// Marks that turn the direction of the text around them, Unicode Standard Annex 9, section 2.
-fn turns(letter: char) -> bool {
-    matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
