@@ -28,6 +28,7 @@ use reader::{Excerpt, LINES_MAX, Part};
 use rows::Manner;
 
 pub(super) use reader::Outputs;
+pub(super) use rows::places;
 
 /// Markup of the lines of one page, in bytes.
 const LINES_BYTES_MAX: usize = 80 * 1024;
@@ -268,7 +269,7 @@ async fn found(
     let path = place.path();
     reader::all(&server.runner, run, |row| {
         shown.all = row.number;
-        if rows::places(&rows::text(&row), sought).is_empty() {
+        if places(&rows::text(&row), sought).is_empty() {
             return true;
         }
         shown.found += 1;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::super::super::api::logs::REQUEST_ID_FIELDS;
 use super::super::elements;
+use super::super::output::places;
 use super::question::{LogsPlace, Window};
 
 /// Characters of a message that are shown in a list; where a line is looked at, more.
@@ -150,21 +151,15 @@ fn message(place: &LogsPlace, message: &str, at_ms: i64, id: &str) -> Markup {
     }
 }
 
-/// The text with what was looked for marked, where its letters are ASCII.
+/// The text with what was looked for marked, where it is found by ASCII case alone.
 fn marked(text: &str, sought: Option<&str>) -> Markup {
-    let Some(sought) = sought.filter(|sought| sought.is_ascii()) else {
-        return html! { (text) };
-    };
-    let (lower, sought) = (text.to_ascii_lowercase(), sought.to_ascii_lowercase());
-    let mut parts = Vec::new();
+    let found = sought.map_or_else(Vec::new, |sought| places(text, sought));
     let mut from = 0;
-    for (start, found) in lower.match_indices(&sought) {
-        let end = start + found.len();
-        parts.push((&text[from..start], &text[start..end]));
-        from = end;
-    }
     html! {
-        @for (before, found) in parts { (before) mark { (found) } }
+        @for (start, end) in found {
+            (text[from..start]) mark { (text[start..end]) }
+            @let () = from = end;
+        }
         (text[from..])
     }
 }

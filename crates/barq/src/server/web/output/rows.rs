@@ -75,35 +75,35 @@ fn cut(row: &Row) -> Vec<(Span, bool)> {
     vec![(Span { text, pen }, false)]
 }
 
-/// The spans cut where what is sought begins and ends.
+/// The spans cut where what is sought begins and ends. In one walk: a line of one letter may have it as often as it is long.
 fn mark(spans: &[Span], sought: &str) -> Vec<(Span, bool)> {
     let text: String = spans.iter().map(|span| span.text.as_str()).collect();
-    let found = places(&text, sought);
+    let mut found = places(&text, sought).into_iter().peekable();
     let mut pieces = Vec::new();
-    let mut at = 0;
+    let mut begin = 0;
     for span in spans {
-        let (begin, end) = (at, at + span.text.len());
-        at = end;
-        let mut cuts = vec![begin, end];
-        let edges = found.iter().flat_map(|(from, to)| [*from, *to]);
-        cuts.extend(edges.filter(|edge| (begin..end).contains(edge)));
-        cuts.sort_unstable();
-        cuts.dedup();
-        for piece in cuts.windows(2) {
-            let &[from, to] = piece else { continue };
-            let is_sought = found
-                .iter()
-                .any(|(begin, end)| (*begin..*end).contains(&from));
+        let end = begin + span.text.len();
+        let mut from = begin;
+        while from < end {
+            while found.next_if(|(_, over)| *over <= from).is_some() {}
+            let (to, is_sought) = match found.peek() {
+                Some((first, over)) if *first <= from => (*over, true),
+                Some((first, _)) => (*first, false),
+                None => (end, false),
+            };
+            let to = to.min(end);
             let text = span.text[from - begin..to - begin].to_owned();
             let pen = span.pen;
             pieces.push((Span { text, pen }, is_sought));
+            from = to;
         }
+        begin = end;
     }
     pieces
 }
 
 /// Where a text is in another one, by ASCII case alone: from byte to byte.
-pub(super) fn places(text: &str, sought: &str) -> Vec<(usize, usize)> {
+pub(in super::super) fn places(text: &str, sought: &str) -> Vec<(usize, usize)> {
     let (text, sought) = (text.to_ascii_lowercase(), sought.to_ascii_lowercase());
     if sought.is_empty() {
         return Vec::new();
@@ -163,6 +163,8 @@ mod tests {
             "<mark>e</mark><mark><span class=\"red\">rr</span></mark><mark>or</mark>.",
         );
         check("none here", Some("error"), "none here");
+        check("aab", Some("a"), "<mark>a</mark><mark>a</mark>b");
+        check("baa", Some("aa"), "b<mark>aa</mark>");
         check("<b>", Some("<b"), "<mark>&lt;b</mark>&gt;");
     }
 
