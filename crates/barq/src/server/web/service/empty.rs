@@ -12,6 +12,9 @@ use super::super::icons::{self, Icon};
 use super::super::page::{Fragment, Mood, Page, Section};
 use super::names;
 
+/// Deliveries on their way that are shown, the newest; more are counted.
+const UNDER_WAY_MAX: usize = 20;
+
 /// The page; a problem where nothing declares the service.
 pub(super) fn page(server: &Server, view: &View, id: &ServiceId) -> Result<Page, Problem> {
     let environment =
@@ -62,6 +65,7 @@ fn under_way(view: &View, app: Option<&str>) -> Markup {
         .state
         .deliveries
         .values()
+        .rev()
         .map(AsRef::as_ref)
         .filter(|delivery| Some(delivery.id.app.as_str()) == app && !delivery.ended())
         .collect();
@@ -69,13 +73,16 @@ fn under_way(view: &View, app: Option<&str>) -> Markup {
         @if !deliveries.is_empty() {
             h2 { "On its way" }
             ul.plain {
-                @for delivery in deliveries {
+                @for delivery in deliveries.iter().take(UNDER_WAY_MAX) {
                     li.row {
                         (elements::state(delivery.state_name()))
                         (elements::delivery(&delivery.id.to_string()))
-                        span { (delivery.push.commit.subject) }
+                        span { (elements::subject(&delivery.push.commit.subject)) }
                     }
                 }
+            }
+            @if let Some(app) = app.filter(|_| deliveries.len() > UNDER_WAY_MAX) {
+                p { a href=(format!("/deliveries?app={app}")) { "and " (deliveries.len() - UNDER_WAY_MAX) " more" } }
             }
         }
     }

@@ -77,14 +77,14 @@ fn under_way(sight: &Sight) -> Markup {
     let Some(rollout) = sight.view.state.running(&sight.service) else {
         return html! {};
     };
-    let id = rollout.id.to_string();
+    let delivery = sight.view.state.delivery(&rollout.id.delivery);
     html! {
         div.notice.move {
             h3 {
-                a href=(format!("/rollouts/{id}")) { "Rollout of " (short_name(&rollout.start.revision)) } " "
+                a href=(format!("/rollouts/{}", rollout.id)) { "Rollout of " (short_name(&rollout.start.revision)) } " "
                 (elements::state(rollout.state_name()))
             }
-            @if let Some(subject) = subject(sight) { p { (subject) } }
+            @if let Some(delivery) = delivery { p { (elements::subject(&delivery.push.commit.subject)) } }
             @if let Some(waiting) = &sight.shown.waiting {
                 p {
                     "Waits: " (waiting.message)
@@ -93,10 +93,4 @@ fn under_way(sight: &Sight) -> Markup {
             }
         }
     }
-}
-
-fn subject<'a>(sight: &Sight<'a>) -> Option<&'a str> {
-    let rollout = sight.view.state.running(&sight.service)?;
-    let delivery = sight.view.state.delivery(&rollout.id.delivery)?;
-    Some(&delivery.push.commit.subject)
 }

@@ -11,6 +11,7 @@ use barq_engine::ports::RevisionDetail;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::super::{Server, convert, shapes};
+use super::super::elements;
 
 /// All that the page's parts look at.
 pub(super) struct Sight<'a> {
@@ -135,10 +136,10 @@ impl<'a> Sight<'a> {
         self.view.state.rollout(&revision.rollout)
     }
 
-    /// The first line of the message of a revision's commit, if it is remembered.
+    /// What a revision's commit is about, if it is remembered.
     pub(super) fn subject(&self, revision: &Revision) -> Option<&'a str> {
         let delivery = self.view.state.delivery(&revision.rollout.delivery)?;
-        Some(&delivery.push.commit.subject)
+        Some(elements::subject(&delivery.push.commit.subject))
     }
 
     /// The open incidents of this service.

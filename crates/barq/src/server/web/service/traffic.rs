@@ -1,5 +1,6 @@
 //! How the traffic is shared: what was asked for above what was counted, on one scale.
 
+use barq_core::event::Share;
 use maud::{Markup, html};
 
 use super::super::elements;
@@ -43,7 +44,7 @@ pub(super) fn card(sight: &Sight) -> Markup {
                     tbody {
                         @for (index, share) in shares.iter().enumerate() {
                             tr {
-                                th scope="row" { span.swatch.(look(index)) {} (short_name(&share.revision)) " " (role(sight, index)) }
+                                th scope="row" { span.swatch.(look(index)) {} (short_name(&share.revision)) " " (role(sight, share)) }
                                 td.number { (share.percent) " %" }
                                 td.number { (counted_text(counted.as_ref().map(|it| it[index]))) }
                             }
@@ -61,9 +62,8 @@ pub(super) fn card(sight: &Sight) -> Markup {
     }
 }
 
-fn role(sight: &Sight, index: usize) -> Markup {
-    let shares = sight.shares();
-    let stable = sight.service.stable.as_ref() == Some(&shares[index].revision);
+fn role(sight: &Sight, share: &Share) -> Markup {
+    let stable = sight.service.stable.as_ref() == Some(&share.revision);
     html! { span.quiet { (if stable { "stable" } else { "on trial" }) } }
 }
 
