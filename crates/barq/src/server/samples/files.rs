@@ -138,8 +138,7 @@ impl Files {
     fn written_rollouts(&self) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for directory in [self.directory.clone(), self.rollouts()] {
-            let entries = std::fs::read_dir(&directory).into_iter().flatten();
-            for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+            for path in entries(&directory) {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 if name.starts_with('.') {
                     remove(&path);
@@ -150,6 +149,21 @@ impl Files {
         }
         paths
     }
+}
+
+/// What is in a directory; nothing where there is none.
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let paths = std::fs::read_dir(directory).and_then(|entries| {
+        let paths = entries.map(|entry| Ok(entry?.path()));
+        paths.collect()
+    });
+    paths.unwrap_or_else(|error| {
+        if error.kind() != std::io::ErrorKind::NotFound {
+            let path = directory.display();
+            tracing::warn!(%path, %error, "the samples there can't be read: their charts begin anew");
+        }
+        Vec::new()
+    })
 }
 
 fn write<Content: Serialize>(path: &Path, content: &Content) -> Result<(), WriteError> {

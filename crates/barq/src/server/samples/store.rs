@@ -90,7 +90,8 @@ impl Store {
 
     /// The hour that ends now.
     pub(super) fn hour(&self, service: &ServiceId, now: Timestamp) -> Hour {
-        let minutes = self.hours.get(service).cloned().unwrap_or_default();
+        let none = Minutes::default();
+        let minutes = self.hours.get(service).unwrap_or(&none);
         minutes.hour(now.as_millisecond())
     }
 
