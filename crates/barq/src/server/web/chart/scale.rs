@@ -1,6 +1,6 @@
 //! Axes that people read: steps of 1, 2 or 5 for values, of whole seconds, minutes or hours for times.
 
-/// What a time axis may count in, in milliseconds: from a second to two weeks.
+/// What a time axis may count in: from a second to two weeks.
 const TIME_STEPS_S: [i64; 22] = [
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
     172_800, 345_600, 604_800, 1_209_600,
