@@ -84,19 +84,21 @@ pub async fn journey(journal: &Journal, id: &DeliveryId) -> Result<Option<Journe
     Ok(Journey::of(id, events))
 }
 
-/// Reads an incident; none where there never was one.
+/// Reads an incident and its events; none where there never was one.
 ///
 /// # Errors
 /// `HistoryError`.
 pub async fn incident(
     journal: &Journal,
     id: &IncidentId,
-) -> Result<Option<Incident>, HistoryError> {
+) -> Result<Option<(Incident, Vec<Recorded>)>, HistoryError> {
+    let events = read(journal, &format!("incident/{id}"), 0).await?;
     let mut state = State::default();
-    for (_, event) in read(journal, &format!("incident/{id}"), 0).await? {
-        barq_core::state::apply(&mut state, &event);
+    for (_, event) in &events {
+        barq_core::state::apply(&mut state, event);
     }
-    Ok(state.incident(id).cloned())
+    let events = events.into_iter().map(|(_, event)| event).collect();
+    Ok(state.incident(id).cloned().zip(Some(events)))
 }
 
 fn subject(id: &DeliveryId) -> String {

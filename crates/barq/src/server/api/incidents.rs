@@ -127,7 +127,10 @@ impl Server {
             let remembered = view.state.incident(&id).cloned();
             let incident = match remembered {
                 Some(incident) => Some(incident),
-                None => history::incident(journal, &id).await?,
+                None => {
+                    let read = history::incident(journal, &id).await?;
+                    read.map(|(incident, _)| incident)
+                }
             };
             items.extend(incident.as_ref().map(line));
         }
@@ -141,11 +144,10 @@ impl Server {
         id: &IncidentId,
     ) -> Result<(Incident, Report), Problem> {
         let unknown = || Problem::unknown("incident", &id.to_string());
-        let journal = self.engine.journal();
-        let incident = history::incident(journal, id).await?.ok_or_else(unknown)?;
-        let journey = history::journey(journal, &incident.rollout.delivery)
-            .await?
-            .ok_or_else(unknown)?;
+        let view = self.engine.view();
+        let incident = history::incident(self.engine.journal(), id).await?;
+        let (incident, events_of_it) = incident.ok_or_else(unknown)?;
+        let journey = self.journey(&view, &incident.rollout.delivery).await?;
         let rollout = journey
             .rollouts
             .iter()
@@ -156,7 +158,7 @@ impl Server {
             .iter()
             .map(|(_, event)| event.clone())
             .collect();
-        events.extend(self.incident_events(id).await?);
+        events.extend(events_of_it);
         let report = Report::new(&Sources {
             incident: &incident,
             delivery: &journey.delivery,
@@ -165,24 +167,6 @@ impl Server {
             tell: story::tell,
         });
         Ok((incident, report))
-    }
-
-    async fn incident_events(
-        &self,
-        id: &IncidentId,
-    ) -> Result<Vec<barq_core::event::Recorded>, Problem> {
-        let journal = self.engine.journal();
-        let subject = format!("incident/{id}");
-        let stored = journal
-            .read_subject(&subject, 0, barq_engine::journal::PAGE_ITEMS_MAX)
-            .await?;
-        stored
-            .iter()
-            .map(|stored| {
-                barq_engine::decode(stored)
-                    .map_err(|error| Problem::internal("the journal can't be understood", &error))
-            })
-            .collect()
     }
 }
 

@@ -124,8 +124,8 @@ fn is_told(recorded: &Recorded) -> bool {
 }
 
 impl Server {
-    /// A delivery's journey, for its pages.
-    pub(super) async fn journey(
+    /// A delivery's journey, for what is told of it.
+    pub(in crate::server) async fn journey(
         &self,
         view: &View,
         id: &DeliveryId,
