@@ -40,7 +40,7 @@ use super::problem::Problem;
 use super::{Shared, health, openapi, push, web};
 use crate::git;
 
-pub(super) use rollback::RolledBack;
+pub(super) use rollback::{RolledBack, parse_revision};
 
 /// No answer but a stream takes longer: a rollback waits until the traffic has moved, a verification asks every instance.
 const ANSWER_MAX: Duration = Duration::from_secs(110);

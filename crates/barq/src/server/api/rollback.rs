@@ -267,15 +267,17 @@ fn late(service: &ServiceId, rollout: &RolloutId) -> Problem {
     ))
 }
 
-fn parse_revision(service: &ServiceId, name: &str) -> Result<RevisionName, Problem> {
-    let unknown = || Problem::unknown("revision", name);
-    // The number alone is enough, since the service is known.
-    let short = name.trim_start_matches('r').parse::<u32>().ok();
-    match short {
+/// A revision of a service: its name, its tag, or its number alone, since the service is known.
+pub(in super::super) fn parse_revision(
+    service: &ServiceId,
+    name: &str,
+) -> Result<RevisionName, Problem> {
+    let number = name.trim_start_matches('r').parse::<u32>().ok();
+    match number {
         Some(number) => Ok(RevisionName {
             service: service.clone(),
             number,
         }),
-        None => name.parse().map_err(|_| unknown()),
+        None => name.parse().map_err(|_| Problem::unknown("revision", name)),
     }
 }

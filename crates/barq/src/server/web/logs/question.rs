@@ -7,6 +7,7 @@ use http::Uri;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+use super::super::super::api::parse_revision;
 use super::super::super::problem::Problem;
 use super::super::filters;
 use crate::output::text::parse_duration;
@@ -77,7 +78,7 @@ impl LogsPlace {
         Ok(Self {
             revision: query
                 .revision
-                .map(|text| revision(&service, &text))
+                .map(|text| parse_revision(&service, &text))
                 .transpose()?,
             severity: query.severity.map(|text| severity(&text)).transpose()?,
             text: query
@@ -163,16 +164,9 @@ impl Since {
     }
 }
 
-/// The name, its number, or its tag.
-fn revision(service: &ServiceId, text: &str) -> Result<RevisionName, Problem> {
-    let number = text.trim_start_matches('r').parse::<u32>().ok();
-    match number {
-        Some(number) => Ok(RevisionName {
-            service: service.clone(),
-            number,
-        }),
-        None => text.parse().map_err(|_| Problem::unknown("revision", text)),
-    }
+fn line_place(text: &str) -> Result<LinePlace, Problem> {
+    text.parse()
+        .map_err(|error: NoLinePlace| Problem::invalid(error.to_string()))
 }
 
 /// A time in milliseconds since 1970.
