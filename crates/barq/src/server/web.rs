@@ -85,6 +85,10 @@ pub(super) fn router() -> Router<Shared> {
 async fn show(State(server): State<Shared>, viewer: Viewer, uri: Uri) -> Response {
     match server.shown(&viewer, &uri).await {
         Ok(page) => page.into_response(),
+        // Of a list that can't be shown as asked: the whole list.
+        Err(problem) if problem.status() == StatusCode::BAD_REQUEST && uri.query().is_some() => {
+            failed_at(uri.path(), &viewer, &problem)
+        }
         Err(problem) => failed(Some(&viewer), &problem),
     }
 }
@@ -114,7 +118,13 @@ pub(super) fn nowhere(headers: &HeaderMap, problem: Problem) -> Response {
 
 /// A page that says what failed, why, and what to do.
 fn failed(viewer: Option<&Viewer>, problem: &Problem) -> Response {
-    (problem.status(), layout::problem(viewer, problem)).into_response()
+    (problem.status(), layout::problem(viewer, problem, None)).into_response()
+}
+
+/// The same, with the way back to the page where it was asked for.
+fn failed_at(page: &str, viewer: &Viewer, problem: &Problem) -> Response {
+    let answer = layout::problem(Some(viewer), problem, Some(page));
+    (problem.status(), answer).into_response()
 }
 
 /// Only this server's own pages may send a form here; and no answer is kept or framed by others.

@@ -19,7 +19,7 @@ use super::super::{Server, Shared, convert};
 use super::icons::{self, Icon};
 use super::page::{Fragment, Mood, Page, Section};
 use super::session::Viewer;
-use super::{elements, failed, times};
+use super::{elements, failed_at, times};
 
 /// An incident's id, of a part of an address.
 pub(super) fn id(text: &str) -> Result<IncidentId, Problem> {
@@ -84,7 +84,7 @@ pub(super) async fn markdown(
             let kind = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
             (kind, report.to_markdown()).into_response()
         }
-        Err(problem) => failed(Some(&viewer), &problem),
+        Err(problem) => failed_at("/incidents", &viewer, &problem),
     }
 }
 

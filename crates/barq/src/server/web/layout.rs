@@ -65,9 +65,11 @@ fn content(page: &Page) -> Markup {
     }
 }
 
-/// A page that says what failed, why, and what to do.
-pub(super) fn problem(viewer: Option<&Viewer>, problem: &Problem) -> Markup {
+/// A page that says what failed, why, and what to do; and leads back to the page of this path.
+pub(super) fn problem(viewer: Option<&Viewer>, problem: &Problem, back: Option<&str>) -> Markup {
     let title = sentence(problem.title());
+    let back = back.filter(|path| *path != "/");
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     document(
         &title,
         Mood::Trouble,
@@ -78,7 +80,10 @@ pub(super) fn problem(viewer: Option<&Viewer>, problem: &Problem) -> Markup {
                     h1 { (title) }
                     @if let Some(detail) = problem.detail() { p { (sentence(detail)) } }
                     @if let Some(hint) = problem.hint_text() { p.hint { (sentence(hint)) } }
-                    p { a href="/" { "To all apps" } }
+                    p.ways {
+                        @if let Some(path) = back { a.button.primary href=(path) { "Back to " (name(path)) } }
+                        a.button[back.is_some()] href="/" { "To all apps" }
+                    }
                 }
                 (footer())
             }

@@ -10,7 +10,7 @@ use super::super::super::shapes::AuditVerification;
 use super::super::icons::{self, Icon};
 use super::super::page::{Fragment, Mood};
 use super::super::session::Viewer;
-use super::super::{elements, failed, layout};
+use super::super::{elements, failed_at, layout};
 use super::{PATH, VERIFY, page_of};
 
 /// The form.
@@ -37,7 +37,7 @@ pub(super) async fn verify(State(server): State<Shared>, viewer: Viewer) -> Resp
             page.mood = if found.ok { Mood::Calm } else { Mood::Trouble };
             layout::still(&viewer, &page).into_response()
         }
-        Err(problem) => failed(Some(&viewer), &problem),
+        Err(problem) => failed_at(PATH, &viewer, &problem),
     }
 }
 

@@ -38,7 +38,7 @@ pub(in super::super) async fn verify(
     };
     match verified.await {
         Ok(()) => super::super::see(&format!("/services/{name}#verify")),
-        Err(problem) => super::super::failed(Some(&viewer), &problem),
+        Err(problem) => super::super::failed_at(&format!("/services/{name}"), &viewer, &problem),
     }
 }
 

@@ -11,7 +11,7 @@ use super::super::super::problem::Problem;
 use super::super::super::shapes::TimelineEntry;
 use super::super::super::{Server, story};
 use super::super::session::Viewer;
-use super::super::{elements, failed, layout};
+use super::super::{elements, failed_at, layout};
 use super::action::Action;
 use super::effect::{self, Effect};
 use super::form::{self, Sent};
@@ -33,7 +33,7 @@ pub(super) async fn page(
     let since = sent.since.parse().ok();
     let happened = match server.happened(action, since).await {
         Ok(happened) => happened,
-        Err(problem) => return failed(Some(viewer), &problem),
+        Err(problem) => return failed_at(&action.subject_path(), viewer, &problem),
     };
     let rejection = now.as_ref().err();
     let lacks_role = matches!(

@@ -17,10 +17,10 @@ use super::super::super::idempotency::{Done, Order};
 use super::super::super::problem::Problem;
 use super::super::super::{Server, Shared};
 use super::super::session::Viewer;
-use super::super::{failed, see};
+use super::super::{failed_at, see};
 use super::action::{Action, Reason};
 use super::effect::{self, Effect};
-use super::{conflict, notice};
+use super::{conflict, notice, pages};
 
 /// Characters of what somebody may say with an action.
 pub(super) const MESSAGE_CHARACTERS_MAX: usize = 2000;
@@ -93,11 +93,11 @@ pub(super) async fn act(
 ) -> Response {
     let (action, sent) = match read(&uri, sent) {
         Ok(read) => read,
-        Err(problem) => return failed(Some(&viewer), &problem),
+        Err(problem) => return failed_at(pages::subject_at(&uri), &viewer, &problem),
     };
     match server.acted(&viewer, &action, &sent).await {
         Ok(path) => see(&path),
-        Err(Refused::Problem(problem)) => failed(Some(&viewer), &problem),
+        Err(Refused::Problem(problem)) => failed_at(&action.subject_path(), &viewer, &problem),
         Err(Refused::Changed(now)) => conflict::page(&server, &viewer, &action, &sent, now).await,
     }
 }

@@ -15,7 +15,7 @@ use super::super::super::problem::Problem;
 use super::super::super::{Server, Shared};
 use super::super::page::{Fragment, Mood, Page, Section};
 use super::super::session::Viewer;
-use super::super::{failed, layout};
+use super::super::{failed_at, layout};
 use super::action::{Action, Reason};
 use super::effect::{self, Effect};
 use super::form::{self, MESSAGE_CHARACTERS_MAX};
@@ -44,7 +44,7 @@ pub(super) async fn ask(
 ) -> Response {
     match asked.and_then(|Parameters(asked)| server.asking(&viewer, &uri, &asked)) {
         Ok(answer) => answer,
-        Err(problem) => failed(Some(&viewer), &problem),
+        Err(problem) => failed_at(subject_at(&uri), &viewer, &problem),
     }
 }
 
@@ -67,6 +67,11 @@ impl Server {
         );
         Ok(layout::still(viewer, &page).into_response())
     }
+}
+
+/// The page of what an action is done to, by the action's address.
+pub(super) fn subject_at(uri: &Uri) -> &str {
+    uri.path().rsplit_once('/').map_or("/", |(path, _)| path)
 }
 
 /// A page about an action.

@@ -21,7 +21,7 @@ use super::super::super::{Server, Shared};
 use super::super::icons::{self, Icon};
 use super::super::page::Fragment;
 use super::super::session::Viewer;
-use super::super::{elements, failed, layout, see};
+use super::super::{elements, failed_at, layout, see};
 use super::{PATH, REVOKE, page_of};
 
 /// Whoever clicks twice within this sees the token that the first click made; later, nobody sees it again.
@@ -53,7 +53,7 @@ pub(super) async fn create(
 ) -> Response {
     match server.made(&viewer, wanted).await {
         Ok(token) => layout::still(&viewer, &shown_once(&token)).into_response(),
-        Err(problem) => failed(Some(&viewer), &problem),
+        Err(problem) => failed_at(PATH, &viewer, &problem),
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn ask(
             let fragments = vec![Fragment::new("token-question", content)];
             layout::still(&viewer, &page_of("Revoke a token?", fragments)).into_response()
         }
-        Err(problem) => failed(Some(&viewer), &problem),
+        Err(problem) => failed_at(PATH, &viewer, &problem),
     }
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn revoke(
 ) -> Response {
     match server.revoked(&viewer, named).await {
         Ok(()) => see(PATH),
-        Err(problem) => failed(Some(&viewer), &problem),
+        Err(problem) => failed_at(PATH, &viewer, &problem),
     }
 }
 
