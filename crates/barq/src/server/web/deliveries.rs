@@ -131,6 +131,21 @@ pub(super) async fn page(
 }
 
 impl DeliveriesQuery {
+    /// Checks what may stand only in addresses that people write.
+    pub(super) fn checked(self) -> Result<Self, Problem> {
+        let groups = GROUPS.iter().map(|(name, _, _)| *name);
+        let known: Vec<&str> = groups
+            .chain(UNDER_WAY.iter().chain(ENDED).copied())
+            .collect();
+        match &self.state {
+            Some(state) if !known.contains(&state.as_str()) => {
+                let why = format!("{state:?} is no state of a delivery");
+                Err(Problem::invalid(why).hint(format!("it is one of {}", known.join(", "))))
+            }
+            _ => Ok(self),
+        }
+    }
+
     fn filter(&self) -> DeliveryFilter {
         let group = GROUPS.iter().find(|(name, _, _)| self.has_state(name));
         let states = match group {

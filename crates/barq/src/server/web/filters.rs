@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Deserializer};
 
+use super::icons::{self, Icon};
 use super::session::encoded;
 
 /// One of some, or all.
@@ -33,6 +34,9 @@ pub(super) fn select(choice: &Choice<'_>) -> Markup {
                     option value=(option) selected[choice.chosen == Some(option.as_str())] { (option) }
                 }
                 @if let Some(gone) = gone { option value=(gone) selected { (gone) } }
+            }
+            @if let Some(gone) = gone {
+                p.wait.small { (icons::icon(Icon::Warning)) " No " (choice.label.to_lowercase()) " is called " (gone) "." }
             }
         }
     }

@@ -12,6 +12,7 @@ mod search;
 
 use std::time::Duration;
 
+use barq_core::service::Service;
 use barq_engine::engine::View;
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -40,6 +41,9 @@ pub(super) async fn page(
     if service.is_none() && view.state.declared(&place.service).is_none() {
         return Err(Problem::unknown("service", place.service.as_str()));
     }
+    if let Some(problem) = no_revision(place, service) {
+        return Err(problem);
+    }
     let shown = match service {
         Some(_) => server.kept.logs.read(server, place, now).await?,
         None => Shown::default(),
@@ -61,6 +65,19 @@ pub(super) async fn page(
             Fragment::new("newest", newest),
         ],
     })
+}
+
+/// Lines of a revision that is gone may still be kept; those of one that never was are not.
+fn no_revision(place: &LogsPlace, service: Option<&Service>) -> Option<Problem> {
+    let revision = place.revision.as_ref()?;
+    let last = service.map_or(0, |service| service.last_revision);
+    let known = revision.service == place.service && (1..=last).contains(&revision.number);
+    let newest = match last {
+        0 => "it has had none yet".to_owned(),
+        last => format!("the newest is {last:05}"),
+    };
+    let why = format!("{revision} is no revision of {}: {newest}", place.service);
+    (!known).then(|| Problem::invalid(why))
 }
 
 fn trail(view: &View, place: &LogsPlace) -> Vec<(String, String)> {

@@ -1,8 +1,10 @@
 //! Which page an address means, and for whom it looks the same.
 
+use std::error::Error;
 use std::time::Duration;
 
 use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use barq_core::configuration::Role;
 use barq_core::identity::{DeliveryId, IncidentId};
 use http::Uri;
@@ -83,7 +85,9 @@ impl Place {
         let segments: Vec<&str> = uri.path().split('/').filter(|it| !it.is_empty()).collect();
         match segments.as_slice() {
             [] => Ok(Self::Home),
-            ["deliveries"] => query(uri).map(Self::Deliveries),
+            ["deliveries"] => query::<DeliveriesQuery>(uri)?
+                .checked()
+                .map(Self::Deliveries),
             ["deliveries", id] => deliveries::parse(id).map(Self::Delivery),
             ["deliveries", id, "review"] => deliveries::parse(id).map(Self::Review),
             ["deliveries", id, "checks", name] => OutputPlace::of(id, name, uri).map(Self::Output),
@@ -166,5 +170,26 @@ impl Place {
 pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     Query::try_from_uri(uri)
         .map(|Query(query)| query)
-        .map_err(|error| Problem::invalid(error.to_string()))
+        .map_err(|error| Problem::invalid(in_words(&error)))
 }
+
+/// What is wrong with what an address asks for, in words of the page rather than of its parser.
+fn in_words(rejection: &QueryRejection) -> String {
+    let mut cause: &dyn Error = rejection;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let cause = cause.to_string();
+    // Before it stands the name of the parameter, which is said again.
+    let said = ["unknown field", "unknown variant"]
+        .into_iter()
+        .find_map(|it| cause.find(it));
+    cause[said.unwrap_or(0)..]
+        .replace("unknown field", "this page has no filter")
+        .replace("unknown variant", "there is no value")
+        .replace("expected one of", "but")
+        .replace("expected", "but")
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,6 @@ mod traffic;
 mod trouble;
 mod verification;
 
-use axum::extract::Query;
 use barq_core::identity::ServiceId;
 use http::Uri;
 use jiff::Timestamp;
@@ -47,14 +46,14 @@ impl ServicePlace {
         let service = name
             .parse()
             .map_err(|_| Problem::unknown("service", name))?;
-        let Query(ServiceQuery { before }) =
-            Query::try_from_uri(uri).map_err(|error| Problem::invalid(error.to_string()))?;
+        let ServiceQuery { before } = super::place::query(uri)?;
         Ok(Self { service, before })
     }
 }
 
 /// What is asked of a service's page.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ServiceQuery {
     before: Option<u32>,
 }

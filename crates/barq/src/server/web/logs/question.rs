@@ -1,6 +1,5 @@
 //! Which lines an address asks for: its query, read and checked, and the addresses of what lies before and after.
 
-use axum::extract::Query;
 use barq_core::identity::{RevisionName, ServiceId};
 use barq_node::logs::Severity;
 use http::Uri;
@@ -9,7 +8,7 @@ use serde::Deserialize;
 
 use super::super::super::api::parse_revision;
 use super::super::super::problem::Problem;
-use super::super::filters;
+use super::super::{filters, place};
 use crate::output::text::parse_duration;
 
 /// The longest text that is looked for.
@@ -54,6 +53,7 @@ pub(super) enum Window {
 
 /// What is asked of the page.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct LogsQuery {
     #[serde(default, deserialize_with = "filters::given")]
     revision: Option<String>,
@@ -73,8 +73,7 @@ impl LogsPlace {
         let service: ServiceId = name
             .parse()
             .map_err(|_| Problem::unknown("service", name))?;
-        let Query(query) = Query::<LogsQuery>::try_from_uri(uri)
-            .map_err(|error| Problem::invalid(error.to_string()))?;
+        let query: LogsQuery = place::query(uri)?;
         Ok(Self {
             revision: query
                 .revision

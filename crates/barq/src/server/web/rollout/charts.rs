@@ -7,11 +7,10 @@ use http::Uri;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use axum::extract::Query;
-
 use super::super::super::problem::Problem;
 use super::super::super::samples::{Bin, Series};
 use super::super::chart::{Chart, Line, Mark, MarkKind, chart};
+use super::super::place;
 use super::RolloutPlace;
 use super::compare::latency;
 use super::sight::Sight;
@@ -39,6 +38,7 @@ pub(super) enum Percentile {
 
 /// What is asked of the page.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ChartsQuery {
     latency: Option<String>,
 }
@@ -48,8 +48,7 @@ impl Percentile {
 
     /// The one that an address asks for.
     pub(super) fn asked(uri: &Uri) -> Result<Self, Problem> {
-        let Query(query) = Query::<ChartsQuery>::try_from_uri(uri)
-            .map_err(|error| Problem::invalid(error.to_string()))?;
+        let query: ChartsQuery = place::query(uri)?;
         let Some(asked) = query.latency else {
             return Ok(Self::P95);
         };
