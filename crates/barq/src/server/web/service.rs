@@ -69,7 +69,7 @@ pub(super) async fn page(
     let id = &place.service;
     let known = view.state.service(id);
     let Some(service) = known.filter(|service| service.last_revision > 0) else {
-        return empty::page(server, &view, id);
+        return empty::page(server, &view, id, audience, now);
     };
     let sight = Sight::new(server, &view, service, now);
     let mut fragments = vec![

@@ -18,6 +18,7 @@ use axum::Router;
 use axum::routing::get;
 use barq_core::delivery::{Delivery, Phase as DeliveryPhase};
 use barq_core::event::Actor;
+use barq_core::identity::ServiceId;
 use barq_core::rollout::{Phase, Rollout};
 use barq_core::service::{Revision, Service};
 use barq_engine::engine::View;
@@ -147,6 +148,16 @@ pub(super) fn service(
         @if targets.len() >= 2 { (choice(service, &targets)) }
         (controls(view, &actions, audience, now))
     }
+}
+
+/// What can be done where nothing has entered yet: it is kept so, or opened.
+pub(super) fn empty(view: &View, id: &ServiceId, audience: &Audience, now: Timestamp) -> Markup {
+    let locked = view.state.service(id).is_some_and(|it| it.lock.is_some());
+    let action = match locked {
+        true => Action::Unlock(id.clone()),
+        false => Action::Lock(id.clone()),
+    };
+    controls(view, &[action], audience, now)
 }
 
 /// The revisions that a rollback at rest may go to, by the rules: the one that it goes to by itself first.

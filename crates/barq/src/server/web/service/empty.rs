@@ -3,6 +3,7 @@
 use barq_core::delivery::Delivery;
 use barq_core::identity::ServiceId;
 use barq_engine::engine::View;
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::super::super::Server;
@@ -10,13 +11,21 @@ use super::super::super::problem::Problem;
 use super::super::elements;
 use super::super::icons::{self, Icon};
 use super::super::page::{Fragment, Mood, Page, Section};
+use super::super::place::Audience;
+use super::super::steer;
 use super::names;
 
 /// Deliveries on their way that are shown, the newest; more are counted.
 const UNDER_WAY_MAX: usize = 20;
 
 /// The page; a problem where nothing declares the service.
-pub(super) fn page(server: &Server, view: &View, id: &ServiceId) -> Result<Page, Problem> {
+pub(super) fn page(
+    server: &Server,
+    view: &View,
+    id: &ServiceId,
+    audience: &Audience,
+    now: Timestamp,
+) -> Result<Page, Problem> {
     let environment =
         names::environment(view, id).ok_or_else(|| Problem::unknown("service", id.as_str()))?;
     let app = names::app(view, id, &environment);
@@ -55,6 +64,7 @@ pub(super) fn page(server: &Server, view: &View, id: &ServiceId) -> Result<Page,
         fragments: vec![
             Fragment::new("head", head),
             Fragment::new("nothing", content),
+            Fragment::new("steer", steer::empty(view, id, audience, now)),
             Fragment::new("under-way", on_its_way),
         ],
     })
