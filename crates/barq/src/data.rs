@@ -141,6 +141,11 @@ impl DataDirectory {
         self.root.join("server.key")
     }
 
+    /// The sessions that people signed out of.
+    pub fn signed_out(&self) -> PathBuf {
+        self.root.join("signed-out.json")
+    }
+
     /// The bare repositories, `<app>.git` each.
     pub fn repositories(&self) -> PathBuf {
         self.root.join("git")

@@ -21,6 +21,7 @@ mod recalls;
 mod samples;
 mod shapes;
 mod sign_in_links;
+mod signed_out;
 pub(crate) mod start;
 mod story;
 #[cfg(test)]
@@ -76,6 +77,7 @@ struct Server {
     key: start::ServerKey,
     answers: idempotency::Answers,
     links: sign_in_links::SignInLinks,
+    signed_out: signed_out::SignedOut,
     /// Streams end with it.
     shutdown: CancellationToken,
     started_at: Timestamp,

@@ -31,14 +31,9 @@ struct Form {
 
 impl<'a> Browser<'a> {
     async fn sign_in(barq: &'a Barq, token: &str) -> Self {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .expect("a client");
         let mut browser = Self {
             barq,
-            http,
+            http: client(),
             cookie: String::new(),
         };
         let fields = BTreeMap::from([("token".to_owned(), token.to_owned())]);
@@ -91,6 +86,13 @@ impl<'a> Browser<'a> {
         assert_eq!(page.status, 200, "{path}: {}", page.text);
         form(&page.text, action).unwrap_or_else(|| panic!("no {action} in {}", page.text))
     }
+}
+
+/// One that follows no redirect.
+fn client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy();
+    let builder = builder.redirect(reqwest::redirect::Policy::none());
+    builder.build().expect("a client")
 }
 
 async fn page(answer: reqwest::Response) -> Page {
@@ -164,6 +166,34 @@ fn slow() -> Settings {
         steps: "{ traffic = 10, hold = \"5m\", max_errors = 5 }, { traffic = 50, hold = \"5m\", max_errors = 10 }, { traffic = 100 }".to_owned(),
         ..Settings::default()
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_ends_one_session_and_its_copies_for_good() {
+    let mut barq = Barq::start().await;
+    let olga = token(&barq, "olga", "operator").await;
+    let (copy, other) = {
+        let browser = Browser::sign_in(&barq, &olga).await;
+        let other = Browser::sign_in(&barq, &olga).await;
+        assert_eq!(browser.get("/tokens").await.status, 200);
+        let out = Form {
+            action: "/sign-out".to_owned(),
+            fields: BTreeMap::new(),
+        };
+        assert_eq!(browser.send(&out).await.to, "/sign-in");
+        // The browser forgets its cookie; this one did not.
+        assert_eq!(browser.get("/tokens").await.to, "/sign-in?then=/tokens");
+        assert_eq!(other.get("/tokens").await.status, 200);
+        (browser.cookie, other.cookie)
+    };
+    barq.restart_after_a_kill().await;
+    let with = |cookie| Browser {
+        barq: &barq,
+        http: client(),
+        cookie,
+    };
+    assert_eq!(with(copy).get("/tokens").await.to, "/sign-in?then=/tokens");
+    assert_eq!(with(other).get("/tokens").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::samples::Samples;
 use super::sign_in_links::SignInLinks;
+use super::signed_out::SignedOut;
 use super::{Server, ServerSettings, Shared, health, idempotency, journal, recalls};
 use crate::data::{self, DataDirectory};
 
@@ -91,6 +92,7 @@ pub(super) async fn start(
         .local_addr()
         .context("the listener has no address")?;
     let samples = Samples::open(data.samples());
+    let signed_out = SignedOut::open(data.signed_out(), super::web::session_end(Timestamp::now()));
     let server = Server {
         engine,
         data,
@@ -104,6 +106,7 @@ pub(super) async fn start(
         key,
         answers: idempotency::Answers::default(),
         links: SignInLinks::new().context("no randomness")?,
+        signed_out,
         shutdown: settings.shutdown.clone(),
         started_at: Timestamp::now(),
         requests: health::RequestCounts::default(),

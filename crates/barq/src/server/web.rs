@@ -52,6 +52,7 @@ use session::Viewer;
 
 pub(super) use kept::Kept;
 pub(super) use live::{Live, watch_for_ever};
+pub(super) use session::ends as session_end;
 
 /// Nothing but what this server sends, and nothing inline: a page that shows what others wrote runs none of it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \

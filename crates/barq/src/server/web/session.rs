@@ -1,9 +1,11 @@
 //! Who looks: the owner of the token that the browser signed in with.
 //!
 //! The cookie is no token: it names the token and when it ends, under a code that only this server can make, which takes in
-//! the token's hash. So nothing is stored, a restart signs nobody out, and a token that is revoked, or made again under the
-//! same name, ends all its sessions at once.
+//! the token's hash. So a restart signs nobody out, and a token that is revoked, or made again under the same name, ends all
+//! its sessions at once. Each session also has an id: what is signed out of is noted by it (`signed_out`), so that a copy of
+//! the cookie ends with the browser's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -20,12 +22,24 @@ use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
 
 use super::super::access::hexadecimal;
+use super::super::problem::Problem;
 use super::super::{Server, Shared};
 
 /// How long a browser stays signed in.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// What the codes of sessions are made for.
 const PURPOSE: &str = "web session";
+/// Random bytes of a session's id: no two of a week are the same.
+const ID_BYTES: usize = 12;
+
+/// A session that the browser has.
+struct Session {
+    /// Whose.
+    actor: Actor,
+    /// When it ends by itself, in seconds.
+    ends: i64,
+    id: String,
+}
 
 /// The one who looks.
 #[derive(Debug, Clone)]
@@ -64,6 +78,12 @@ pub(super) fn encoded(text: &str) -> String {
     encoded
 }
 
+/// When a session ends by itself that begins now, in seconds.
+pub(in super::super) fn ends(now: Timestamp) -> i64 {
+    let lifetime_s = i64::try_from(LIFETIME.as_secs()).unwrap_or(i64::MAX);
+    now.as_second().saturating_add(lifetime_s)
+}
+
 impl Server {
     /// Browsers send a cookie to every port of a host: servers beside each other need a name each.
     fn cookie_name(&self) -> String {
@@ -73,9 +93,14 @@ impl Server {
 
     /// The cookie that signs a token's owner in; none where there is no such token.
     pub(super) fn session_cookie(&self, name: &str, now: Timestamp) -> Option<HeaderValue> {
-        let ends = now.checked_add(LIFETIME).ok()?.as_second();
-        let code = self.session_code(name, ends)?;
-        let value = format!("{}.{ends}.{code}", BASE64.encode(name));
+        let ends = ends(now);
+        let mut id = [0; ID_BYTES];
+        getrandom::fill(&mut id)
+            .inspect_err(|error| tracing::error!(%error, "no randomness for a session"))
+            .ok()?;
+        let id = BASE64.encode(id);
+        let code = self.session_code(name, ends, &id)?;
+        let value = format!("{}.{ends}.{id}.{code}", BASE64.encode(name));
         self.cookie(value, CookieDuration::try_from(LIFETIME).ok()?)
     }
 
@@ -97,6 +122,34 @@ impl Server {
 
     /// Whose session the browser sends; none where it has none, or one that has ended.
     pub(super) fn viewer(&self, headers: &HeaderMap, now: Timestamp) -> Option<Viewer> {
+        let session = self.session(headers, now)?;
+        Some(Viewer(session.actor))
+    }
+
+    /// Ends the session that the browser sends; does nothing where it has none.
+    ///
+    /// # Errors
+    /// When that can't be kept over a restart.
+    pub(super) async fn end_session(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let Some(session) = self.session(headers, now) else {
+            return Ok(());
+        };
+        let server = Arc::clone(self);
+        let end = move || server.signed_out.end(&session.id, session.ends, now);
+        let ended = tokio::task::spawn_blocking(end).await;
+        ended
+            .map_err(|error| Problem::internal("the session could not be ended", &error))?
+            .map_err(|error| {
+                Problem::internal("you are signed out, but only until barq starts again", &error)
+                    .hint("then a copy of this browser's cookie would work again; revoke the token if there may be one")
+            })
+    }
+
+    fn session(&self, headers: &HeaderMap, now: Timestamp) -> Option<Session> {
         let name = self.cookie_name();
         let sent = headers.get_all(COOKIE).into_iter();
         sent.filter_map(|header| header.to_str().ok())
@@ -104,24 +157,26 @@ impl Server {
             .filter_map(Result::ok)
             .filter(|cookie| cookie.name() == name)
             .find_map(|cookie| self.session_of(cookie.value(), now))
-            .map(Viewer)
     }
 
-    fn session_of(&self, value: &str, now: Timestamp) -> Option<Actor> {
-        let mut parts = value.splitn(3, '.');
+    fn session_of(&self, value: &str, now: Timestamp) -> Option<Session> {
+        let mut parts = value.splitn(4, '.');
         let name = BASE64.decode(parts.next()?).ok()?;
         let name = String::from_utf8(name).ok()?;
         let ends: i64 = parts.next()?.parse().ok()?;
-        let code = self.session_code(&name, ends)?;
-        let same = code.as_bytes().ct_eq(parts.next()?.as_bytes());
-        (bool::from(same) && now.as_second() < ends).then(|| self.actor(&name))
+        let id = parts.next()?.to_owned();
+        let code = self.session_code(&name, ends, &id)?;
+        let same = bool::from(code.as_bytes().ct_eq(parts.next()?.as_bytes()));
+        let lasts = same && now.as_second() < ends && !self.signed_out.has(&id, ends);
+        let actor = lasts.then(|| self.actor(&name))?;
+        Some(Session { actor, ends, id })
     }
 
     /// The code of a session; none where there is no such token.
-    fn session_code(&self, name: &str, ends: i64) -> Option<String> {
+    fn session_code(&self, name: &str, ends: i64, id: &str) -> Option<String> {
         let view = self.engine.view();
         let token = view.state.tokens.get(name)?;
-        let text = format!("{name}\n{}\n{ends}", token.hash);
+        let text = format!("{name}\n{}\n{ends}\n{id}", token.hash);
         Some(hexadecimal(&self.key.code(PURPOSE, &text)))
     }
 }

@@ -5,8 +5,8 @@ pub(super) mod link;
 
 use axum::extract::{Form, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -49,10 +49,15 @@ pub(super) async fn sign_in(State(server): State<Shared>, Form(form): Form<SignI
     }
 }
 
-/// Signs out.
-pub(super) async fn sign_out(State(server): State<Shared>) -> Response {
+/// Signs out: this browser's session ends, and every copy of it.
+pub(super) async fn sign_out(State(server): State<Shared>, headers: HeaderMap) -> Response {
+    let ended = server.end_session(&headers, Timestamp::now()).await;
+    let next = match &ended {
+        Ok(()) => see("/sign-in"),
+        Err(problem) => failed(None, problem),
+    };
     match server.no_session_cookie() {
-        Some(cookie) => ([(SET_COOKIE, cookie)], see("/sign-in")).into_response(),
+        Some(cookie) => ([(SET_COOKIE, cookie)], next).into_response(),
         None => failed(
             None,
             &Problem::new(
