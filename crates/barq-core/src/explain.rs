@@ -21,6 +21,8 @@ pub struct Waiting {
     pub kind: &'static str,
     /// In words.
     pub message: String,
+    /// What ends it on the command line, where somebody must do something; pages have a button for it.
+    pub command: Option<String>,
     /// Since when.
     pub since: Timestamp,
     /// Until when, where that is known.
@@ -39,6 +41,7 @@ pub fn explain(
         Some(Waiting {
             kind,
             message,
+            command: None,
             since,
             until,
         })
@@ -53,10 +56,7 @@ pub fn explain(
         }
         Phase::Entering { environment } => entering(state, delivery, environment),
         Phase::AwaitingApproval(gate) => {
-            let mut message = format!(
-                "a {} approves it for {}: barq approve {}",
-                gate.role, gate.environment, delivery.id
-            );
+            let mut message = format!("a {} approves it for {}", gate.role, gate.environment);
             for reason in gate
                 .reasons
                 .iter()
@@ -66,7 +66,13 @@ pub fn explain(
                 message.push_str("; ");
                 message.push_str(&reason);
             }
-            waiting("approval", message, Some(gate.expires_at))
+            Some(Waiting {
+                kind: "approval",
+                message,
+                command: Some(format!("barq approve {}", delivery.id)),
+                since,
+                until: Some(gate.expires_at),
+            })
         }
         Phase::RollingOut { environment } => {
             let id = RolloutId {
@@ -120,6 +126,7 @@ fn entering(state: &State, delivery: &Delivery, environment: &str) -> Option<Wai
         return Some(Waiting {
             kind: "rollback",
             message: format!("{} is taken back first", rollout.id),
+            command: None,
             since: rollout.phase_since,
             until: None,
         });
@@ -129,9 +136,10 @@ fn entering(state: &State, delivery: &Delivery, environment: &str) -> Option<Wai
         return Some(Waiting {
             kind: "lock",
             message: format!(
-                "{environment} is unlocked: {} locked it ({}); barq unlock {environment}",
+                "{environment} is unlocked: {} locked it ({})",
                 lock.by, lock.message
             ),
+            command: Some(format!("barq unlock {environment}")),
             since: delivery.phase_since.max(lock.since),
             until: None,
         });
@@ -145,6 +153,7 @@ fn entering(state: &State, delivery: &Delivery, environment: &str) -> Option<Wai
             running.id,
             running.state_name().replace('_', " ")
         ),
+        command: None,
         since: delivery.phase_since,
         until: None,
     })

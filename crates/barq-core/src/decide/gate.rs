@@ -159,8 +159,8 @@ impl Draft<'_> {
             let quarantine = &self.state.service(&id)?.quarantine;
             let by = quarantine.get(&(image.clone(), digest))?;
             Some(format!(
-                "this release is quarantined in {}: {by} was rolled back; push a fix, or deploy it again with \
-                 `barq retry {} --force`",
+                "this release is quarantined in {}: {by} was rolled back; push a fix, or retry it in spite of the \
+                 quarantine (`barq retry {} --force`)",
                 environment.name, delivery.id
             ))
         })

@@ -26,6 +26,7 @@ pub(super) fn explain(
         Some(Waiting {
             kind,
             message,
+            command: None,
             since: rollout.phase_since,
             until: deadline(rollout),
         })
@@ -33,10 +34,8 @@ pub(super) fn explain(
     if let Some(paused) = rollout.paused {
         return Some(Waiting {
             kind: "paused",
-            message: format!(
-                "somebody goes on: barq resume {}; the tripwire stays armed",
-                rollout.id
-            ),
+            message: "somebody resumes it; the tripwire stays armed".to_owned(),
+            command: Some(format!("barq resume {}", rollout.id)),
             since: paused,
             until: None,
         });
@@ -106,6 +105,7 @@ fn data_plane(state: &State, service: &Service) -> Option<Waiting> {
     Some(Waiting {
         kind: "data_plane",
         message: format!("the node takes the new plan: {}", retrying(state, &target)?),
+        command: None,
         since: retry.since,
         until: Some(retry.not_before),
     })
@@ -144,10 +144,10 @@ fn holding(observed: &Observed, rollout: &Rollout, now: Timestamp) -> Waiting {
         return Waiting {
             kind: "traffic",
             message: format!(
-                "a first request: the canary has {traffic} % and nobody has asked it anything, which is no evidence; \
-                 barq promote {} goes on without",
-                rollout.id
+                "a first request, or that somebody promotes it: the canary has {traffic} % and nobody has asked it \
+                 anything, which is no evidence"
             ),
+            command: Some(format!("barq promote {}", rollout.id)),
             since: rollout.phase_since,
             until: None,
         };
@@ -163,6 +163,7 @@ fn holding(observed: &Observed, rollout: &Rollout, now: Timestamp) -> Waiting {
             "the canary holds {traffic} %: {}, {errors}",
             count(counts.requests, "request")
         ),
+        command: None,
         since: rollout.phase_since,
         until: now.saturating_add(left).ok(),
     }

@@ -58,9 +58,13 @@ pub(crate) fn story_line(entry: &TimelineEntry) -> String {
 
 /// What something waits for, and how long still.
 pub(super) fn waiting_line(waiting: &Waiting, now: Timestamp) -> String {
+    let message = match &waiting.command {
+        Some(command) => format!("{}: {command}", waiting.message),
+        None => waiting.message.clone(),
+    };
     match waiting.until {
-        Some(until) if until > now => format!("{} ({})", waiting.message, relative(until, now)),
-        _ => waiting.message.clone(),
+        Some(until) if until > now => format!("{message} ({})", relative(until, now)),
+        _ => message,
     }
 }
 

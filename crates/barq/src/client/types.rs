@@ -84,6 +84,9 @@ pub struct Waiting {
     pub kind: String,
     /// In words.
     pub message: String,
+    /// What ends it here, where somebody must do something.
+    #[serde(default)]
+    pub command: Option<String>,
     /// Since when.
     pub since: Timestamp,
     /// Until when at the latest, where that is known.

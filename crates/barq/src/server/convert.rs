@@ -28,6 +28,7 @@ pub(super) fn waiting(
     let explain::Waiting {
         kind,
         mut message,
+        command,
         since,
         until,
     } = waiting;
@@ -47,6 +48,7 @@ pub(super) fn waiting(
     Some(Waiting {
         kind: kind.to_owned(),
         message,
+        command,
         since,
         until,
     })

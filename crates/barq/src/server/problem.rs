@@ -188,7 +188,7 @@ pub(super) fn not_recorded(error: &AppendError) -> Problem {
         return Problem::new(StatusCode::INSUFFICIENT_STORAGE, title)
             .because(chain(error))
             .hint(
-                "make room on the disk of the data directory, then try it again; `barq rollback` moves traffic back even now",
+                "make room on the disk of the data directory, then try it again; a rollback moves traffic back even now, also by `barq rollback`",
             );
     }
     Problem::unavailable(title, chain(error)).hint("try it again in a moment")

@@ -57,6 +57,8 @@ pub(super) struct Waiting {
     pub(super) kind: String,
     /// In words.
     pub(super) message: String,
+    /// What ends it on the command line, where somebody must do something.
+    pub(super) command: Option<String>,
     /// Since when.
     pub(super) since: Timestamp,
     /// Until when, where that is known.

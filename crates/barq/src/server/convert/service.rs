@@ -56,8 +56,8 @@ fn lock(service: &service::Service) -> Option<Lock> {
         let rolled_back = service.rolled_back.as_ref()?;
         Some(Lock {
             message: format!(
-                "{} was rolled back; a release needs an approval given after that (`barq unlock {}` lifts it)",
-                rolled_back.rollout, service.environment
+                "{} was rolled back; a release needs an approval given after that, until it is unlocked",
+                rolled_back.rollout
             ),
             by: SELF.to_owned(),
             at: rolled_back.at,

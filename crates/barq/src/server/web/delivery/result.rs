@@ -21,7 +21,7 @@ pub(super) fn result(view: &View, journey: &Journey, now: Timestamp) -> Markup {
     let waiting = convert::waiting(view, delivery, now);
     let (icon, class) = elements::look(delivery.state_name());
     let Phase::Ended(end) = &delivery.phase else {
-        return html! { @if let Some(waiting) = waiting { (waits(&waiting, class)) } };
+        return html! { @if let Some(waiting) = waiting { (waits(journey, &waiting, class)) } };
     };
     let rollouts: Vec<_> = journey.rollouts.iter().collect();
     let reason = convert::reason(delivery, &rollouts);
@@ -35,11 +35,29 @@ pub(super) fn result(view: &View, journey: &Journey, now: Timestamp) -> Markup {
     }
 }
 
-fn waits(waiting: &Waiting, class: &str) -> Markup {
+/// Where somebody can end a wait that ends by nothing else; an approval has its button on the page.
+fn way(journey: &Journey, waiting: &Waiting) -> Option<(String, &'static str)> {
+    let delivery = &journey.delivery;
+    match (waiting.kind.as_str(), &delivery.phase) {
+        ("lock", Phase::Entering { environment }) => {
+            let service = delivery.configuration()?.service_in(environment);
+            Some((format!("/services/{service}"), "To the lock"))
+        }
+        ("paused" | "traffic", Phase::RollingOut { environment }) => {
+            let path = format!("/rollouts/{}-{environment}", delivery.id);
+            Some((path, "Steer the rollout"))
+        }
+        _ => None,
+    }
+}
+
+fn waits(journey: &Journey, waiting: &Waiting, class: &str) -> Markup {
+    let way = way(journey, waiting);
     html! {
         div.notice.(class) {
             p.quiet.small { "What it waits for" }
             p.message { (sentence(&waiting.message)) }
+            @if let Some((path, words)) = way { p { a href=(path) { (words) } } }
             p.quiet.small {
                 (elements::lasting(waiting.since, None))
                 @if let Some(until) = waiting.until { " · " (elements::until(until)) }

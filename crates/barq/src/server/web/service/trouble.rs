@@ -17,7 +17,7 @@ pub(super) fn notices(sight: &Sight) -> Markup {
             div.notice.bad {
                 h2 { (icons::icon(Icon::Warning)) "Nothing can be recorded" }
                 p { (error) }
-                p { "Users' requests go on, and " code { "barq rollback" } " moves traffic even now." }
+                p { "Users' requests go on, and a rollback moves traffic even now: from here, or by " code { "barq rollback" } "." }
             }
         }
         @for incident in sight.incidents() {
