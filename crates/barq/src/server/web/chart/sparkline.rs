@@ -12,6 +12,8 @@ const MINUTE: usize = 4;
 const BAR: usize = 3;
 /// Units of the highest bar.
 const HEIGHT: u64 = 28;
+/// Requests in a minute that fill the height at least: what is next to nothing looks so.
+const FULL_MIN: u64 = 10;
 /// Below the bars, for the marks of errors.
 const FOOT: u64 = 6;
 
@@ -40,17 +42,29 @@ pub(in crate::server::web) fn sparkline(hour: &Hour) -> Markup {
         return html! { p.sparkline-none.quiet.small { "Nothing seen in the last hour" } };
     }
     let sum = hour.sum();
-    let words = format!("{}, {}", requests(sum), text::count(sum.errors, "error"));
+    let most = most(hour);
+    let words = format!(
+        "{}, {} in the last hour, minute by minute; at most {} in a minute",
+        requests(sum),
+        text::count(sum.errors, "error"),
+        elements::number(most)
+    );
     html! {
         figure.sparkline-figure {
-            (render(&layout(hour), &format!("{words} in the last hour, minute by minute")))
+            (render(&layout(hour), &words))
             figcaption.small {
                 (requests(sum)) " · "
                 span.bad[sum.errors > 0] { (text::count(sum.errors, "error")) }
-                span.quiet { " in the last hour" }
+                span.quiet { " in the last hour" @if most > 0 { ", at most " (elements::number(most)) "/min" } }
             }
         }
     }
+}
+
+/// Requests of the highest bar: what the drawing's height means.
+fn most(hour: &Hour) -> u64 {
+    let seen = hour.0.iter().flatten();
+    seen.map(|minute| minute.requests).max().unwrap_or(0)
 }
 
 fn requests(sum: Minute) -> String {
@@ -61,11 +75,10 @@ fn requests(sum: Minute) -> String {
 }
 
 fn layout(hour: &Hour) -> Geometry {
-    let seen = hour.0.iter().flatten();
-    let highest = seen.map(|minute| minute.requests).max().unwrap_or(0);
+    let highest = most(hour).max(FULL_MIN);
     // What is there is seen, however little it is.
     let height = |count: u64| {
-        let scaled = u128::from(count) * u128::from(HEIGHT) / u128::from(highest.max(1));
+        let scaled = u128::from(count) * u128::from(HEIGHT) / u128::from(highest);
         u64::try_from(scaled)
             .unwrap_or(HEIGHT)
             .max(u64::from(count > 0))
