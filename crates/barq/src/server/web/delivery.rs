@@ -63,9 +63,9 @@ fn fragments(
     });
     vec![
         Fragment::new("heading", heading::heading(&journey.delivery)),
-        Fragment::new("journey", line::line(view, journey, now)),
         Fragment::new("result", result::result(view, journey, now)),
         Fragment::new("steer", steer),
+        Fragment::new("journey", line::line(view, journey, now)),
         Fragment::new("checks", checks::checks(&journey.delivery, checks)),
         Fragment::new("release", release::release(journey)),
         Fragment::new("timeline", timeline::timeline(journey)),
