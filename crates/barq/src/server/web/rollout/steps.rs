@@ -1,5 +1,6 @@
 //! The steps as a line: what is done, where it is and how much of the hold is served, what comes.
 
+use barq_core::configuration::Step;
 use barq_core::event::RollbackCause;
 use barq_core::rollout::{Phase, Rollout};
 use jiff::Timestamp;
@@ -107,19 +108,7 @@ fn stages(rollout: &Rollout, story: &Story) -> Vec<Stage> {
     }
     let before_steps = names.len();
     for (number, step) in (1..).zip(&settings.steps) {
-        let rule = match (step.hold.is_zero(), step.max_errors) {
-            (true, _) => "all traffic".to_owned(),
-            (false, limit) => {
-                let hold = text::duration_ms(step.hold.as_millis() as f64);
-                let limit = match limit {
-                    None => String::new(),
-                    Some(1) => ", without an error".to_owned(),
-                    Some(limit) => format!(", fewer than {limit} errors"),
-                };
-                format!("for {hold}{limit}")
-            }
-        };
-        names.push((format!("{} %", step.traffic), rule, Some(number)));
+        names.push((format!("{} %", step.traffic), rule(step), Some(number)));
     }
     names.push(("Verified".to_owned(), "version and health".to_owned(), None));
     let last = names.len() - 1;
@@ -160,6 +149,20 @@ fn stages(rollout: &Rollout, story: &Story) -> Vec<Stage> {
             }
         })
         .collect()
+}
+
+/// What a step asks for.
+fn rule(step: &Step) -> String {
+    if step.hold.is_zero() {
+        return "all traffic".to_owned();
+    }
+    let hold = text::duration_ms(step.hold.as_millis() as f64);
+    let limit = match step.max_errors {
+        None => String::new(),
+        Some(1) => ", without an error".to_owned(),
+        Some(limit) => format!(", fewer than {limit} errors"),
+    };
+    format!("for {hold}{limit}")
 }
 
 /// How far it came.
