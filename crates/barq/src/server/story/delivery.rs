@@ -21,7 +21,7 @@ pub(super) fn tell(id: &DeliveryId, event: &DeliveryEvent) -> String {
         )
         .trim_end()
         .to_owned(),
-        DeliveryEvent::BuildStarted => "the image is built".to_owned(),
+        DeliveryEvent::BuildStarted => "the build runs".to_owned(),
         DeliveryEvent::ImageBuilt {
             image, duration_ms, ..
         } => format!(
