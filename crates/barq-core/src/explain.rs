@@ -51,7 +51,7 @@ pub fn explain(
         Phase::Building => {
             let target = EffectTarget::Build(delivery.id.clone());
             let message =
-                retrying(state, &target).unwrap_or_else(|| "the image is built".to_owned());
+                retrying(state, &target).unwrap_or_else(|| "the build of its image".to_owned());
             waiting("build", message, None)
         }
         Phase::Entering { environment } => entering(state, delivery, environment),
