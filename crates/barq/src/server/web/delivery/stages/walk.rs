@@ -375,7 +375,7 @@ impl Walk {
     /// It goes no further: what is open ends so.
     fn give_up(&mut self, progress: Progress, at: Timestamp) {
         if let Some((kind, since)) = self.between.take() {
-            self.put_in(kind, since, progress, at);
+            self.put_in(kind, since, progress, Some(at));
             return;
         }
         self.end_open(progress, at);
@@ -391,13 +391,18 @@ impl Walk {
         }
     }
 
-    fn put_in(&mut self, kind: Kind, since: Timestamp, progress: Progress, at: Timestamp) {
-        let next = self
-            .legs
-            .get(self.leg)
-            .and_then(|leg| leg.stages.get(leg.ahead()));
+    /// Before what is ahead.
+    fn put_in(
+        &mut self,
+        kind: Kind,
+        since: Timestamp,
+        progress: Progress,
+        ended: Option<Timestamp>,
+    ) {
+        let leg = self.legs.get(self.leg);
+        let next = leg.and_then(|leg| leg.stages.get(leg.ahead()));
         let next = next.map_or(Kind::Rollback, |stage| stage.kind);
-        self.put_before(next, kind, since, progress, Some(at));
+        self.put_before(next, kind, since, progress, ended);
     }
 
     fn put_before(
@@ -440,14 +445,11 @@ impl Walk {
     /// Where the journey stands: what lies between two stages now is one; after the end nothing is ahead.
     fn arrive(mut self, journey: &Journey) -> Vec<Leg> {
         if let Some((kind, since)) = self.between.take() {
-            let leg = self.legs.get(self.leg);
-            let next = leg.and_then(|leg| leg.stages.get(leg.ahead()));
-            let next = next.map_or(Kind::Rollback, |stage| stage.kind);
             let progress = match kind {
                 Kind::Turn => Progress::Waits,
                 _ => Progress::UnderWay,
             };
-            self.put_before(next, kind, since, progress, None);
+            self.put_in(kind, since, progress, None);
         }
         if journey.delivery.ended() {
             let stages = self.legs.iter_mut().flat_map(|leg| &mut leg.stages);
