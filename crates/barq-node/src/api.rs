@@ -12,7 +12,7 @@
 //! | `GET /v1/observations?after=N&wait_ms=M` | → `Observations`, at once when something changed since `N`, else after `M` |
 //! | `POST /v1/services/{service}/revisions/{revision}/probe` | → `ProbeReport`: the health paths asked of every instance now |
 //! | `GET /v1/services/{service}/revisions/{revision}/evidence` | → `Evidence`: requests by endpoint, samples of failures |
-//! | `GET /v1/services/{service}/logs?revision=&severity=&since_ms=&after=&limit=` | → `LogPage` |
+//! | `GET /v1/services/{service}/logs?revision=&severity=&text=&since_ms=&window=&after=&before=&limit=` | → `LogPage` |
 //! | `GET /v1/node` | → `NodeStatus` |
 
 use std::collections::BTreeMap;
@@ -520,13 +520,19 @@ pub struct FailedRequest {
     pub log_lines: Vec<String>,
 }
 
-/// A page of log lines.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A page of log lines: the first ones with `since_ms`, else (and with `window=last`) the last ones; or those next to a place.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogPage {
     /// Oldest first.
     pub lines: Vec<LogLine>,
-    /// To be passed as `after` for what comes next.
-    pub next: String,
+    /// To be passed as `after` for what comes next; none on a page that was asked for with `before`.
+    pub next: Option<String>,
+    /// To be passed as `before` for what comes before; none where there is nothing, and on pages that go forwards.
+    #[serde(default)]
+    pub older: Option<String>,
+    /// How far back was read, where so much had to be read that the page ends before it is full.
+    #[serde(default)]
+    pub searched_to: Option<Timestamp>,
 }
 
 /// One line that an instance wrote.
@@ -534,6 +540,9 @@ pub struct LogPage {
 pub struct LogLine {
     /// When it was read.
     pub at: Timestamp,
+    /// Its place among all lines, to be passed as `before`.
+    #[serde(default)]
+    pub place: String,
     /// The revision.
     pub revision: String,
     /// The instance.

@@ -6,16 +6,23 @@
 //!
 //! A line longer than the shim's limit (16 KiB) comes in pieces.
 
+mod backwards;
+mod budget;
 mod cursor;
+mod filter;
+mod line_place;
 mod reader;
 mod severity;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use budget::Budget;
 use jiff::Timestamp;
 
 pub use cursor::CursorError;
+pub use line_place::{LinePlace, NoLinePlace};
 pub use reader::ReadError;
 pub use severity::Severity;
 
@@ -28,6 +35,9 @@ pub const PAGE_LINES_MAX: usize = 1000;
 /// What one question reads at most, in bytes; a page may be short because of it, the next one goes on.
 pub const SCAN_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
+/// And for how long: a page of the web UI waits for it.
+pub const SCAN_MAX: Duration = Duration::from_millis(120);
+
 /// What is asked of the logs.
 #[derive(Debug, Clone, Default)]
 pub struct LogQuery {
@@ -37,12 +47,28 @@ pub struct LogQuery {
     pub revision: Option<String>,
     /// At least so severe.
     pub severity: Option<Severity>,
+    /// With this text, however its letters are written.
+    pub text: Option<String>,
     /// Not older.
     pub since: Option<Timestamp>,
-    /// What comes after a page's `next`. Without it and `since`: the last lines.
-    pub after: Option<String>,
+    /// Which of them.
+    pub window: Window,
     /// So many lines, at most [`PAGE_LINES_MAX`].
     pub limit: usize,
+}
+
+/// Which of the lines that are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Window {
+    /// The last, and where to go on after them.
+    #[default]
+    Last,
+    /// The first.
+    First,
+    /// What comes after a page's `next`.
+    After(String),
+    /// The last before a place.
+    Before(LinePlace),
 }
 
 /// Why there is no answer.
@@ -82,7 +108,7 @@ impl Logs {
     /// A page of lines, oldest first. An unknown service has none.
     pub async fn page(&self, query: LogQuery) -> Result<LogPage, LogError> {
         let root = self.root.clone();
-        blocking(move || reader::page(&root, &query)).await
+        blocking(move || reader::page(&root, &query, Budget::new(SCAN_BYTES_MAX, SCAN_MAX))).await
     }
 
     /// The lines with a request's id, oldest first, the last `limit` of them.

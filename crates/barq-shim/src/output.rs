@@ -33,6 +33,8 @@ pub const LINE_BYTES_MAX: usize = 16 * 1024;
 const READ_BYTES_MIN: usize = 2 * LINE_BYTES_MAX;
 /// Most that [`tail`] looks at, in bytes.
 const TAIL_BYTES_MAX: u64 = 1024 * 1024;
+/// What [`seek`] reads through in the end, in bytes.
+const SEEK_BYTES: u64 = 64 * 1024;
 /// Most bytes of a header.
 const HEADER_BYTES_MAX: usize = 64;
 const HEADER_PREFIX: &str = "#barq-output 1 ";
@@ -52,6 +54,8 @@ pub enum Stream {
 /// One record of output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
+    /// The position at which it begins.
+    pub offset: u64,
     /// When it was read from the process.
     pub at: Timestamp,
     /// Where it came from.
@@ -102,11 +106,9 @@ pub fn read(directory: &Path, offset: u64, bytes_max: usize) -> Result<Chunk, Ou
             .iter()
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |position| position + 1);
-        chunk.lines.extend(
-            bytes[..whole]
-                .split_inclusive(|byte| *byte == b'\n')
-                .filter_map(parse),
-        );
+        chunk
+            .lines
+            .extend(lines(&bytes[..whole], chunk.next_offset));
         chunk.next_offset += whole as u64;
         if chunk.next_offset < segment.end {
             break;
@@ -132,6 +134,77 @@ pub fn tail(directory: &Path, lines_max: usize) -> Result<Chunk, OutputError> {
     chunk.lines.drain(..surplus);
     chunk.skipped_bytes = 0;
     Ok(chunk)
+}
+
+/// Reads whole lines that end at or before a position ([`u64::MAX`]: the end), about `bytes_max` of them. `next_offset` is
+/// where to go on, further back; no lines and the same position: nothing older is kept.
+pub fn read_before(directory: &Path, offset: u64, bytes_max: usize) -> Result<Chunk, OutputError> {
+    let mut segments = segments(directory)?;
+    segments.retain(|segment| segment.base < offset);
+    let Some(mut segment) = segments.pop() else {
+        return Ok(Chunk {
+            next_offset: offset,
+            ..Chunk::default()
+        });
+    };
+    let end = offset.min(segment.end);
+    let length = bytes_max.max(READ_BYTES_MIN);
+    let start = end.saturating_sub(length as u64).max(segment.base);
+    let length = usize::try_from(end - start).unwrap_or(length);
+    let bytes = segment.read(start, length)?;
+    // Where no line is whole there is only damage: that is passed over.
+    let (first, last) = whole_lines(&bytes, start == segment.base).unwrap_or((0, 0));
+    Ok(Chunk {
+        lines: lines(&bytes[first..last], start + first as u64).collect(),
+        next_offset: start + first as u64,
+        skipped_bytes: 0,
+    })
+}
+
+/// The position after the last whole line.
+pub fn end(directory: &Path) -> Result<u64, OutputError> {
+    let mut offset = u64::MAX;
+    loop {
+        let chunk = read_before(directory, offset, READ_BYTES_MIN)?;
+        if let Some(last) = chunk.lines.last() {
+            return Ok(read(directory, last.offset, READ_BYTES_MIN)?.next_offset);
+        }
+        if chunk.next_offset == offset {
+            return Ok(if offset == u64::MAX { 0 } else { offset });
+        }
+        offset = chunk.next_offset;
+    }
+}
+
+/// The position of the first line that is not older than a moment, found by halving: lines are in the order of their times,
+/// but where the clock was put back.
+pub fn seek(directory: &Path, moment: Timestamp) -> Result<u64, OutputError> {
+    let segments = segments(directory)?;
+    let mut low = segments.first().map_or(0, |segment| segment.base);
+    let mut high = segments.last().map_or(0, |segment| segment.end);
+    while high - low > SEEK_BYTES {
+        let middle = low + (high - low) / 2;
+        // The middle is within a line, which does not parse or is cut off.
+        let chunk = read(directory, middle, READ_BYTES_MIN)?;
+        let Some(line) = chunk.lines.get(1).filter(|line| line.offset < high) else {
+            break;
+        };
+        match line.at < moment {
+            true => low = line.offset,
+            false => high = middle.max(low + 1),
+        }
+    }
+    let mut found = low;
+    loop {
+        let chunk = read(directory, found, SEEK_BYTES as usize)?;
+        if let Some(line) = chunk.lines.iter().find(|line| line.at >= moment) {
+            return Ok(line.offset);
+        }
+        if chunk.next_offset == found {
+            return Ok(found);
+        }
+        found = chunk.next_offset;
+    }
 }
 
 /// Adds a remark of barq's own to the output of a shim that has ended (a running one writes by itself).
@@ -181,7 +254,18 @@ pub(crate) fn encode(
     buffer.push(b'\n');
 }
 
-fn parse(record: &[u8]) -> Option<Line> {
+/// The lines in a part of a file that begins at a position; what is damaged is left out.
+fn lines(bytes: &[u8], offset: u64) -> impl Iterator<Item = Line> {
+    let records = bytes.split_inclusive(|byte| *byte == b'\n');
+    let mut begins_at = offset;
+    records.filter_map(move |record| {
+        let offset = begins_at;
+        begins_at += record.len() as u64;
+        parse(record, offset)
+    })
+}
+
+fn parse(record: &[u8], offset: u64) -> Option<Line> {
     let record = record.strip_suffix(b"\n")?;
     let mut fields = record.splitn(4, |byte| *byte == b' ');
     let milliseconds: i64 = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
@@ -198,11 +282,23 @@ fn parse(record: &[u8]) -> Option<Line> {
     };
     let text = String::from_utf8_lossy(fields.next()?).into_owned();
     Some(Line {
+        offset,
         at: Timestamp::from_millisecond(milliseconds).ok()?,
         stream,
         partial,
         text,
     })
+}
+
+/// The positions of the first byte and after the last one that make up whole lines.
+fn whole_lines(bytes: &[u8], begins_with_line: bool) -> Option<(usize, usize)> {
+    let ends = |byte: &u8| *byte == b'\n';
+    let end = bytes.iter().rposition(ends)? + 1;
+    let start = match begins_with_line {
+        true => 0,
+        false => bytes.iter().position(ends)? + 1,
+    };
+    (start < end).then_some((start, end))
 }
 
 /// One output file, opened, so that a rotation cannot change it meanwhile.

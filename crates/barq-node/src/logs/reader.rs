@@ -11,13 +11,20 @@ use std::time::Duration;
 use barq_shim::output::{self, Line, OutputError};
 use jiff::Timestamp;
 
+use super::backwards::Start;
+use super::budget::Budget;
 use super::cursor::{Cursor, Position};
-use super::{LogError, LogQuery, PAGE_LINES_MAX, SCAN_BYTES_MAX, Severity};
+use super::filter::Filter;
+use super::line_place::{LinePlace, UpTo};
+use super::{LogError, LogQuery, PAGE_LINES_MAX, SCAN_BYTES_MAX, Severity, Window};
 use crate::api::{LogLine, LogPage};
 use crate::instances::place::{self, Run};
 
 /// What is read of one run at a time, in bytes.
-const CHUNK_BYTES: usize = 64 * 1024;
+pub(super) const CHUNK_BYTES: usize = 64 * 1024;
+
+/// How long lines of requests are looked for: nobody waits for them at a page.
+const EVIDENCE_MAX: Duration = Duration::from_secs(2);
 
 /// Files may be written a little after the time of their last line.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
@@ -39,9 +46,9 @@ pub enum ReadError {
 }
 
 /// A run and the revision that it belongs to.
-struct Place {
-    revision: String,
-    run: Run,
+pub(super) struct Place {
+    pub(super) revision: String,
+    pub(super) run: Run,
 }
 
 /// One run, read in chunks.
@@ -55,39 +62,68 @@ struct Source {
     next_offset: u64,
     /// What was read and not yet handed out.
     lines: VecDeque<Line>,
+    /// Something of it was read.
+    begun: bool,
     exhausted: bool,
 }
 
 /// Answers a query.
-pub(super) fn page(root: &Path, query: &LogQuery) -> Result<LogPage, LogError> {
+pub(super) fn page(root: &Path, query: &LogQuery, budget: Budget) -> Result<LogPage, LogError> {
     let failed = |source| LogError::Read {
         service: query.service.clone(),
         source,
     };
     let limit = query.limit.clamp(1, PAGE_LINES_MAX);
     let places = places(root, &query.service, query.revision.as_deref()).map_err(failed)?;
-    let youngest = places
-        .iter()
-        .map(|place| place.run.number)
-        .max()
-        .unwrap_or(0);
-    let cursor = match &query.after {
-        Some(text) => text.parse().map_err(LogError::Cursor)?,
-        None if query.since.is_none() => {
-            return last(places, query, limit, youngest).map_err(failed);
+    let filter = Filter::of(query);
+    match &query.window {
+        Window::Last => last(places, query, &filter, limit, budget).map_err(failed),
+        Window::Before(before) => {
+            let starts = places.into_iter().map(|place| {
+                let up_to = before.in_run(place.run.number);
+                let newest_ms = place.newest_ms(place.has_ended()).min(before.at_ms());
+                Start {
+                    place,
+                    up_to,
+                    newest_ms,
+                }
+            });
+            backwards(starts.collect(), query, &filter, limit, budget).map_err(failed)
         }
-        None => Cursor::default(),
-    };
-    let mut sources: Vec<Source> = places
-        .into_iter()
-        .filter_map(|place| {
-            cursor
-                .of(place.run.number)
-                .map(|position| Source::new(place, position))
-        })
-        .filter(|source| !query.since.is_some_and(|since| source.is_older_than(since)))
-        .collect();
-    let lines = merge(&mut sources, query, limit).map_err(failed)?;
+        Window::First => {
+            forwards(places, &Cursor::default(), query, &filter, limit, budget).map_err(failed)
+        }
+        Window::After(text) => {
+            let cursor = text.parse().map_err(LogError::Cursor)?;
+            forwards(places, &cursor, query, &filter, limit, budget).map_err(failed)
+        }
+    }
+}
+
+fn forwards(
+    places: Vec<Place>,
+    cursor: &Cursor,
+    query: &LogQuery,
+    filter: &Filter,
+    limit: usize,
+    budget: Budget,
+) -> Result<LogPage, ReadError> {
+    let youngest = youngest(&places);
+    let mut sources = Vec::new();
+    for place in places {
+        let Some(position) = cursor.of(place.run.number) else {
+            continue;
+        };
+        let mut source = Source::new(place, position);
+        if let Some(since) = query.since {
+            if source.ended && source.place.newest_ms(true) < since.as_millisecond() {
+                continue;
+            }
+            source.skip_to(since)?;
+        }
+        sources.push(source);
+    }
+    let lines = merge(&mut sources, filter, limit, budget)?;
     let positions = sources
         .iter()
         .filter(|source| !source.is_done())
@@ -99,7 +135,8 @@ pub(super) fn page(root: &Path, query: &LogQuery) -> Result<LogPage, LogError> {
     };
     Ok(LogPage {
         lines,
-        next: next.to_string(),
+        next: Some(next.to_string()),
+        ..LogPage::default()
     })
 }
 
@@ -118,12 +155,12 @@ pub(super) fn lines_with(
     let places = places(root, service, Some(revision)).map_err(failed)?;
     let mut found: BTreeMap<String, Vec<(Timestamp, String)>> =
         ids.into_iter().map(|id| (id, Vec::new())).collect();
-    let mut scanned = 0;
+    let mut budget = Budget::new(SCAN_BYTES_MAX, EVIDENCE_MAX);
     // The youngest first: if it is too much to read, the oldest is left out.
     for place in places.into_iter().rev() {
         let mut source = Source::new(place, Position::default());
-        while scanned < SCAN_BYTES_MAX {
-            source.fill(&mut scanned).map_err(failed)?;
+        while !budget.is_spent() {
+            source.fill(&mut budget).map_err(failed)?;
             let Some(line) = source.take() else { break };
             for (id, lines) in &mut found {
                 if mentions(&line.text, id) {
@@ -165,62 +202,79 @@ fn places(root: &Path, service: &str, revision: Option<&str>) -> Result<Vec<Plac
     Ok(places)
 }
 
-/// The last lines of all runs.
+fn youngest(places: &[Place]) -> u64 {
+    let numbers = places.iter().map(|place| place.run.number);
+    numbers.max().unwrap_or(0)
+}
+
+/// The last lines of all runs, and where to go on after them.
 fn last(
     places: Vec<Place>,
     query: &LogQuery,
+    filter: &Filter,
     limit: usize,
-    youngest: u64,
+    budget: Budget,
 ) -> Result<LogPage, ReadError> {
-    let mut lines: Vec<LogLine> = Vec::new();
-    let mut positions = BTreeMap::new();
-    for place in places.into_iter().rev() {
-        let source = Source::new(place, Position::default());
-        let enough = lines.first().filter(|_| lines.len() >= limit);
-        if enough.is_some_and(|oldest| source.is_older_than(oldest.at)) {
-            continue;
+    let mut next = Cursor {
+        youngest: youngest(&places),
+        positions: BTreeMap::new(),
+    };
+    let mut starts = Vec::new();
+    for place in places {
+        let ended = place.has_ended();
+        let mut up_to = u64::MAX;
+        if !ended {
+            up_to = output::end(&place.run.directory).map_err(ReadError::Output)?;
+            let position = Position {
+                offset: up_to,
+                lines: 0,
+            };
+            next.positions.insert(place.run.number, position);
         }
-        let chunk =
-            output::tail(&source.place.run.directory, PAGE_LINES_MAX).map_err(ReadError::Output)?;
-        if !source.ended {
-            positions.insert(
-                source.place.run.number,
-                Position {
-                    offset: chunk.next_offset,
-                    lines: 0,
-                },
-            );
-        }
-        lines.extend(
-            chunk
-                .lines
-                .into_iter()
-                .filter_map(|line| wanted(&source.place, &line, query)),
-        );
-        lines.sort_by_key(|line| line.at);
-        lines.drain(..lines.len().saturating_sub(limit));
+        starts.push(Start {
+            newest_ms: place.newest_ms(ended),
+            up_to: UpTo::Offset(up_to),
+            place,
+        });
     }
+    let page = backwards(starts, query, filter, limit, budget)?;
     Ok(LogPage {
-        lines,
-        next: Cursor {
-            youngest,
-            positions,
-        }
-        .to_string(),
+        next: Some(next.to_string()),
+        ..page
+    })
+}
+
+fn backwards(
+    mut starts: Vec<Start>,
+    query: &LogQuery,
+    filter: &Filter,
+    limit: usize,
+    budget: Budget,
+) -> Result<LogPage, ReadError> {
+    if let Some(since) = query.since {
+        starts.retain(|start| start.newest_ms >= since.as_millisecond());
+    }
+    let found = super::backwards::read(starts, filter, limit, budget)?;
+    Ok(LogPage {
+        lines: found.lines,
+        next: None,
+        older: found.older.map(|place| place.to_string()),
+        searched_to: found.searched_to,
     })
 }
 
 fn merge(
     sources: &mut [Source],
-    query: &LogQuery,
+    filter: &Filter,
     limit: usize,
+    mut budget: Budget,
 ) -> Result<Vec<LogLine>, ReadError> {
     let mut lines = Vec::new();
-    let mut scanned = 0;
     while lines.len() < limit
-        && let Some((place, line)) = oldest(sources, &mut scanned)?
+        && let Some((place, line)) = oldest(sources, &mut budget)?
     {
-        lines.extend(wanted(place, &line, query));
+        let severity = filter.wanted(&line);
+        lines.extend(severity.map(|severity| place.line(line, severity)));
     }
     Ok(lines)
 }
@@ -228,10 +282,10 @@ fn merge(
 /// Takes the oldest line of all; `None` if there is none, or enough was read.
 fn oldest<'a>(
     sources: &'a mut [Source],
-    scanned: &mut u64,
+    budget: &mut Budget,
 ) -> Result<Option<(&'a Place, Line)>, ReadError> {
     for source in sources.iter_mut() {
-        if !source.fill(scanned)? {
+        if !source.fill(budget)? {
             return Ok(None);
         }
     }
@@ -247,56 +301,77 @@ fn oldest<'a>(
     Ok(line.map(|line| (&source.place, line)))
 }
 
-fn wanted(place: &Place, line: &Line, query: &LogQuery) -> Option<LogLine> {
-    if query.since.is_some_and(|since| line.at < since) {
-        return None;
+impl Place {
+    /// A line of this run, as it is told.
+    pub(super) fn line(&self, line: Line, severity: Severity) -> LogLine {
+        LogLine {
+            at: line.at,
+            place: LinePlace::of(self.run.number, &line).to_string(),
+            revision: self.revision.clone(),
+            instance: self.run.instance.clone(),
+            severity: severity.as_str().to_owned(),
+            text: line.text,
+        }
     }
-    let severity = Severity::of(&line.text);
-    if query.severity.is_some_and(|least| severity < least) {
-        return None;
+
+    /// Whether nothing more will be written. Asked before anything is read: then what is read to its end is all.
+    fn has_ended(&self) -> bool {
+        // An instance's record names the run that may still write; it is changed after the end of a run.
+        let instance = self.run.directory.ancestors().nth(2);
+        match instance.map(place::current_run) {
+            Some(Ok(current)) => current != Some(self.run.number),
+            Some(Err(_)) | None => false,
+        }
     }
-    Some(LogLine {
-        at: line.at,
-        revision: place.revision.clone(),
-        instance: place.run.instance.clone(),
-        severity: severity.as_str().to_owned(),
-        text: line.text.clone(),
-    })
+
+    /// No line of it is younger, as far as that can be told without reading it; in Unix milliseconds.
+    fn newest_ms(&self, ended: bool) -> i64 {
+        let output = self.run.directory.join(output::OUTPUT_FILE);
+        let written = fs::metadata(output).and_then(|file| file.modified()).ok();
+        let written = written.and_then(|written| Timestamp::try_from(written).ok());
+        written
+            .filter(|_| ended)
+            .and_then(|written| written.checked_add(CLOCK_SLACK).ok())
+            .map_or(i64::MAX, Timestamp::as_millisecond)
+    }
 }
 
 impl Source {
     fn new(place: Place, position: Position) -> Self {
-        // An instance's record names the run that may still write; it is changed after the end of a run.
-        let current = place
-            .run
-            .directory
-            .ancestors()
-            .nth(2)
-            .map(place::current_run);
-        let ended = match current {
-            Some(Ok(current)) => current != Some(place.run.number),
-            Some(Err(_)) | None => false,
-        };
         Self {
+            ended: place.has_ended(),
             place,
-            ended,
             position,
             next_offset: position.offset,
             lines: VecDeque::new(),
+            begun: false,
             exhausted: false,
         }
     }
 
-    /// Reads on if everything that was read is handed out; false if that would be too much.
-    fn fill(&mut self, scanned: &mut u64) -> Result<bool, ReadError> {
+    /// Passes over what is older, where nothing was read yet.
+    fn skip_to(&mut self, since: Timestamp) -> Result<(), ReadError> {
+        if self.position == Position::default() {
+            let directory = &self.place.run.directory;
+            let offset = output::seek(directory, since).map_err(ReadError::Output)?;
+            self.next_offset = offset;
+            self.position = Position { offset, lines: 0 };
+        }
+        Ok(())
+    }
+
+    /// Reads on if everything that was read is handed out; false if that would be too much. The first part is never too much:
+    /// each question comes on by a line.
+    fn fill(&mut self, budget: &mut Budget) -> Result<bool, ReadError> {
         while self.lines.is_empty() && !self.exhausted {
-            if *scanned >= SCAN_BYTES_MAX {
+            if self.begun && budget.is_spent() {
                 return Ok(false);
             }
+            self.begun = true;
             let directory = &self.place.run.directory;
             let chunk = output::read(directory, self.next_offset, CHUNK_BYTES)
                 .map_err(ReadError::Output)?;
-            *scanned += chunk.next_offset - self.next_offset - chunk.skipped_bytes;
+            budget.spend(chunk.next_offset - self.next_offset - chunk.skipped_bytes);
             let first = self.next_offset == self.position.offset;
             let skip = if first && chunk.skipped_bytes == 0 {
                 self.position.lines
@@ -341,19 +416,6 @@ impl Source {
 
     fn position(&self) -> (u64, Position) {
         (self.place.run.number, self.position)
-    }
-
-    /// Whether all of it is older, as far as that can be told without reading it.
-    fn is_older_than(&self, time: Timestamp) -> bool {
-        let written = fs::metadata(self.place.run.directory.join(output::OUTPUT_FILE))
-            .and_then(|file| file.modified());
-        let written = written
-            .ok()
-            .and_then(|written| Timestamp::try_from(written).ok());
-        self.ended
-            && written
-                .and_then(|written| written.checked_add(CLOCK_SLACK).ok())
-                .is_some_and(|end| end < time)
     }
 }
 

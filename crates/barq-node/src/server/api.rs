@@ -24,7 +24,7 @@ use super::answer::{Answer, json, problem};
 use crate::api::{Evidence, FailedRequest, LeaseRenewal, NodeStatus, Recall, ServiceConfiguration};
 use crate::control::Services;
 use crate::instances::Instances;
-use crate::logs::{LogError, LogQuery, Logs, PAGE_LINES_MAX};
+use crate::logs::{LogError, LogQuery, Logs, PAGE_LINES_MAX, Window};
 
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -372,6 +372,20 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+fn log_window(query: &BTreeMap<String, String>) -> Result<Window, String> {
+    let words = query.get("window").map(String::as_str);
+    Ok(match (query.get("after"), query.get("before"), words) {
+        (Some(after), None, None) => Window::After(after.clone()),
+        (None, Some(before), None) => {
+            Window::Before(before.parse().map_err(|error| format!("{error}"))?)
+        }
+        (None, None, Some("last")) => Window::Last,
+        (None, None, None) if query.contains_key("since_ms") => Window::First,
+        (None, None, None) => Window::Last,
+        _ => return Err("give one of `after`, `before` and `window=last`".to_owned()),
+    })
+}
+
 fn log_query(service: &str, query: &BTreeMap<String, String>) -> Result<LogQuery, String> {
     let since = query.get("since_ms").map(|value| {
         let milliseconds = value
@@ -391,8 +405,9 @@ fn log_query(service: &str, query: &BTreeMap<String, String>) -> Result<LogQuery
             .get("severity")
             .map(|word| word.parse().map_err(|error| format!("{error}")))
             .transpose()?,
+        text: query.get("text").cloned(),
+        window: log_window(query)?,
         since: since.transpose()?,
-        after: query.get("after").cloned(),
         limit: limit
             .transpose()?
             .unwrap_or(PAGE_LINES_MAX)

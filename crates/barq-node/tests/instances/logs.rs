@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use barq_node::api::{LogLine, LogPage};
-use barq_node::logs::{LogQuery, Logs, Severity};
+use barq_node::logs::{LogQuery, Logs, Severity, Window};
 
 use crate::support::{Fixture, REVISION, SERVICE, get, revision};
 
@@ -66,7 +66,7 @@ async fn are_read_on_over_restarts() {
     fixture.until_gone().await;
     let rest = logs
         .page(LogQuery {
-            after: Some(page.next),
+            window: Window::After(page.next.expect("a cursor")),
             ..query()
         })
         .await
@@ -75,7 +75,7 @@ async fn are_read_on_over_restarts() {
     assert_eq!(texts(&rest.lines), [second.as_str(), "ends"]);
     let end = logs
         .page(LogQuery {
-            after: Some(rest.next),
+            window: Window::After(rest.next.expect("a cursor")),
             ..query()
         })
         .await

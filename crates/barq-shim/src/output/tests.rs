@@ -163,3 +163,73 @@ fn the_tail_of_much_output_is_bounded() {
         []
     );
 }
+
+/// Output with `times` milliseconds, rotated or not.
+fn timed(directory: &Path, bytes_max: u64, times: impl Iterator<Item = i64>) {
+    let mut writer = writer(directory, bytes_max, OnLimit::Rotate);
+    for (number, time) in times.enumerate() {
+        let at = Timestamp::from_millisecond(time).unwrap();
+        let text = format!("{number} {}", "z".repeat(number * 37 % 500));
+        writer.append(at, Stream::Stdout, false, text.as_bytes());
+        writer.flush();
+    }
+}
+
+#[test]
+fn lines_are_read_backwards_as_they_are_read_forwards() {
+    for bytes_max in [1 << 30, 300_000, 40_000] {
+        let directory = tempfile::tempdir().unwrap();
+        timed(directory.path(), bytes_max, 0..2000);
+        let all = read(directory.path(), 0, 1 << 30).unwrap();
+        let mut backwards = Vec::new();
+        let mut offset = u64::MAX;
+        loop {
+            let chunk = read_before(directory.path(), offset, 1).unwrap();
+            if chunk.lines.is_empty() && chunk.next_offset == offset {
+                break;
+            }
+            assert!(chunk.next_offset < offset, "it goes back");
+            offset = chunk.next_offset;
+            backwards.push(chunk.lines);
+        }
+        assert!(backwards.len() > 1, "in some parts");
+        let lines: Vec<Line> = backwards.into_iter().rev().flatten().collect();
+        assert_eq!(lines, all.lines);
+        assert_eq!(end(directory.path()).unwrap(), all.next_offset);
+        let third = &all.lines[2];
+        let before = read_before(directory.path(), third.offset, 1).unwrap();
+        assert_eq!(before.lines, all.lines[..2]);
+    }
+}
+
+#[test]
+fn a_moment_is_found_by_its_first_line() {
+    for bytes_max in [1 << 30, 300_000] {
+        let directory = tempfile::tempdir().unwrap();
+        // Five lines each time, and none at odd ones.
+        timed(directory.path(), bytes_max, (0..4000).map(|it| it / 5 * 2));
+        let all = read(directory.path(), 0, 1 << 30).unwrap();
+        for time in (0..1600).step_by(7).chain([i64::from(u32::MAX)]) {
+            let moment = Timestamp::from_millisecond(time).unwrap();
+            let first = all.lines.iter().find(|line| line.at >= moment);
+            let expect = first.map_or(all.next_offset, |line| line.offset);
+            assert_eq!(seek(directory.path(), moment).unwrap(), expect, "{time}");
+        }
+    }
+}
+
+#[test]
+fn backwards_nothing_is_nothing_and_what_is_torn_is_left_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let moment = Timestamp::UNIX_EPOCH;
+    assert_eq!(end(directory.path()).unwrap(), 0);
+    assert_eq!(seek(directory.path(), moment).unwrap(), 0);
+    let path = directory.path().join(OUTPUT_FILE);
+    std::fs::write(&path, header(70)).unwrap();
+    assert_eq!(end(directory.path()).unwrap(), 70);
+    std::fs::write(&path, format!("{}1000 o F one\n1000 e P t", header(70))).unwrap();
+    let chunk = read_before(directory.path(), u64::MAX, 1).unwrap();
+    assert_eq!(texts(&chunk.lines), ["one"]);
+    assert_eq!((chunk.next_offset, chunk.lines[0].offset), (70, 70));
+    assert_eq!(end(directory.path()).unwrap(), 83);
+}

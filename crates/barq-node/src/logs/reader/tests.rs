@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{lines_with, mentions, page};
-use crate::logs::{LogError, LogQuery, Severity};
+use super::{lines_with, mentions};
+use crate::api::LogPage;
+use crate::logs::budget::Budget;
+use crate::logs::{LogError, LogQuery, Severity, Window};
 
 /// Writes a run of an instance whose output begins at `base`; the instance may go on.
 fn write(root: &Path, revision: &str, run: u64, base: u64, lines: &[(i64, &str)]) {
@@ -41,6 +44,10 @@ fn end(root: &Path, revision: &str, run: u64) {
     .expect("a record");
 }
 
+fn page(root: &Path, query: &LogQuery) -> Result<LogPage, LogError> {
+    super::page(root, query, Budget::new(u64::MAX, Duration::from_secs(60)))
+}
+
 fn query(limit: usize) -> LogQuery {
     LogQuery {
         service: "api".to_owned(),
@@ -51,6 +58,7 @@ fn query(limit: usize) -> LogQuery {
 
 fn all() -> LogQuery {
     LogQuery {
+        window: Window::First,
         since: Some(Timestamp::UNIX_EPOCH),
         ..query(100)
     }
@@ -60,7 +68,7 @@ fn texts(root: &Path, query: &LogQuery) -> (Vec<String>, String) {
     let page = page(root, query).expect("a page");
     (
         page.lines.into_iter().map(|line| line.text).collect(),
-        page.next,
+        page.next.expect("a cursor"),
     )
 }
 
@@ -80,7 +88,7 @@ fn pages_merge_by_time_and_go_on() {
             }
             assert!(lines.len() <= limit);
             seen.extend(lines);
-            next.after = Some(cursor);
+            next.window = Window::After(cursor);
         }
         assert_eq!(seen, ["a", "b", "c", "d", "e"], "by {limit}");
     }
@@ -101,7 +109,7 @@ fn what_comes_later_follows_whatever_became_of_the_runs() {
     let (lines, next) = texts(
         root,
         &LogQuery {
-            after: Some(next),
+            window: Window::After(next),
             ..query(100)
         },
     );
@@ -116,7 +124,7 @@ fn what_comes_later_follows_whatever_became_of_the_runs() {
     let (lines, next) = texts(
         root,
         &LogQuery {
-            after: Some(next),
+            window: Window::After(next),
             ..query(100)
         },
     );
@@ -125,7 +133,7 @@ fn what_comes_later_follows_whatever_became_of_the_runs() {
         texts(
             root,
             &LogQuery {
-                after: Some(next),
+                window: Window::After(next),
                 ..query(100)
             }
         )
@@ -147,7 +155,7 @@ fn without_a_position_the_last_lines() {
         texts(
             root,
             &LogQuery {
-                after: Some(next),
+                window: Window::After(next),
                 ..query(2)
             }
         )
@@ -185,6 +193,7 @@ fn filters() {
     };
     assert_eq!(texts(root, &errors).0, [error]);
     let since = LogQuery {
+        window: Window::First,
         since: Timestamp::from_millisecond(20).ok(),
         ..query(9)
     };
@@ -199,7 +208,7 @@ fn filters() {
     let bad = page(
         root,
         &LogQuery {
-            after: Some("x".to_owned()),
+            window: Window::After("x".to_owned()),
             ..query(9)
         },
     );

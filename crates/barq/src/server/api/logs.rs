@@ -30,6 +30,8 @@ const LINES_DEFAULT: usize = 200;
 const LINES_MAX: usize = 10_000;
 /// Lines of one question to the node.
 const PAGE_LINES: usize = 500;
+/// Questions for the lines that are there already: each goes back by so many lines, or by what the node reads at once.
+const QUESTIONS_MAX: usize = 64;
 /// How often the node is asked for new lines.
 const ASK_EVERY: Duration = Duration::from_millis(300);
 /// A blank line in the silence.
@@ -101,49 +103,50 @@ struct Tail {
 }
 
 impl Tail {
-    /// All that is there now, but of that only the last lines.
+    /// The last lines that are there now, backwards from the end, and where to go on after them.
     async fn read_all(&mut self) -> Result<(), Problem> {
-        let limit = self
-            .query
-            .limit
-            .unwrap_or(LINES_DEFAULT)
-            .clamp(1, LINES_MAX);
-        loop {
-            let lines = self.read().await?;
-            while self.ready.len() > limit {
-                self.ready.pop_front();
+        let mut limit = self.query.limit.unwrap_or(LINES_DEFAULT);
+        limit = limit.clamp(1, LINES_MAX);
+        let mut which = ("window", "last".to_owned());
+        for _ in 0..QUESTIONS_MAX {
+            let page = self.ask(which, limit - self.ready.len()).await?;
+            self.after = self.after.take().or(page.next);
+            for line in page.lines.into_iter().rev() {
+                self.ready.push_front(written(line)?);
             }
-            if lines == 0 {
-                return Ok(());
+            match page.older {
+                Some(older) if self.ready.len() < limit => which = ("before", older),
+                Some(_) | None => return Ok(()),
             }
         }
+        Ok(())
     }
 
-    /// One page; how many lines it had.
-    async fn read(&mut self) -> Result<usize, Problem> {
-        let page = self
-            .server
-            .log_page(&self.service, &self.parameters())
-            .await?;
-        let lines = page.lines.len();
-        self.after = Some(page.next);
+    /// What came since.
+    async fn read(&mut self) -> Result<(), Problem> {
+        let which = match self.after.clone() {
+            Some(after) => ("after", after),
+            None => ("window", "last".to_owned()),
+        };
+        let page = self.ask(which, PAGE_LINES).await?;
+        self.after = page.next;
         for line in page.lines {
-            let mut text = serde_json::to_vec(&converted(line))
-                .map_err(|error| Problem::internal("a line can't be written", &error))?;
-            text.push(b'\n');
-            self.ready.push_back(text.into());
+            self.ready.push_back(written(line)?);
         }
-        Ok(lines)
+        Ok(())
     }
 
-    fn parameters(&self) -> Vec<(&'static str, String)> {
-        let mut parameters = vec![("limit", PAGE_LINES.to_string())];
+    async fn ask(
+        &self,
+        which: (&'static str, String),
+        limit: usize,
+    ) -> Result<api::LogPage, Problem> {
+        let mut parameters = vec![which, ("limit", limit.min(PAGE_LINES).to_string())];
         parameters.extend(self.query.revision.clone().map(|it| ("revision", it)));
         parameters.extend(self.query.severity.clone().map(|it| ("severity", it)));
         let since = self.query.since.map(|at| at.as_millisecond().to_string());
         parameters.extend(since.map(|it| ("since_ms", it)));
-        parameters.extend(self.after.clone().map(|it| ("after", it)));
-        parameters
+        self.server.log_page(&self.service, &parameters).await
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -176,6 +179,13 @@ impl Tail {
             }
         }
     }
+}
+
+fn written(line: api::LogLine) -> Result<Bytes, Problem> {
+    let mut text = serde_json::to_vec(&converted(line))
+        .map_err(|error| Problem::internal("a line can't be written", &error))?;
+    text.push(b'\n');
+    Ok(text.into())
 }
 
 fn converted(line: api::LogLine) -> LogLine {

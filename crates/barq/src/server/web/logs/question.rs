@@ -1,7 +1,7 @@
 //! Which lines an address asks for: its query, read and checked, and the addresses of what lies before and after.
 
 use barq_core::identity::{RevisionName, ServiceId};
-use barq_node::logs::Severity;
+use barq_node::logs::{LinePlace, NoLinePlace, Severity};
 use http::Uri;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -45,8 +45,8 @@ pub(super) enum Since {
 pub(super) enum Window {
     /// The newest, and those that come.
     Newest,
-    /// Those before a moment, in milliseconds.
-    Before(i64),
+    /// Those before one of them, or before a moment.
+    Before(LinePlace),
     /// Those before and after it.
     Around(i64),
 }
@@ -63,7 +63,8 @@ struct LogsQuery {
     q: Option<String>,
     #[serde(default, deserialize_with = "filters::given")]
     since: Option<String>,
-    before: Option<i64>,
+    #[serde(default, deserialize_with = "filters::given")]
+    before: Option<String>,
     at: Option<i64>,
 }
 
@@ -84,8 +85,8 @@ impl LogsPlace {
                 .q
                 .map(|text| text.chars().take(TEXT_CHARACTERS_MAX).collect()),
             since: query.since.map(|text| since(&text)).transpose()?,
-            window: match (query.before, query.at) {
-                (Some(before), _) => Window::Before(time(before)?),
+            window: match (query.before.as_deref(), query.at) {
+                (Some(before), _) => Window::Before(line_place(before)?),
                 (None, Some(at)) => Window::Around(time(at)?),
                 (None, None) => Window::Newest,
             },
@@ -136,19 +137,13 @@ impl LogsPlace {
         }
     }
 
-    /// Whether a line has the text that is looked for.
-    pub(super) fn matches(&self, line: &str) -> bool {
-        self.text
-            .as_ref()
-            .is_none_or(|text| line.to_lowercase().contains(&text.to_lowercase()))
-    }
-
-    /// What the node is asked, but for the position.
+    /// What the node is asked, but for which of the lines.
     pub(super) fn parameters(&self, limit: usize) -> Vec<(&'static str, String)> {
         let revision = self.revision.as_ref().map(ToString::to_string);
         let mut parameters = vec![("limit", limit.to_string())];
         parameters.extend(revision.map(|it| ("revision", it)));
         parameters.extend(self.severity.map(|it| ("severity", it.to_owned())));
+        parameters.extend(self.text.clone().map(|it| ("text", it)));
         parameters
     }
 }

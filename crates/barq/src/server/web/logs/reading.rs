@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use barq_node::api::{LogLine, LogPage};
+use barq_node::logs::LinePlace;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -23,7 +24,7 @@ pub(super) const LINES_MAX: usize = 500;
 /// Their markup, in bytes: with what surrounds it a page stays below 100 KB.
 const MARKUP_BYTES_MAX: usize = 84 * 1024;
 /// Lines that the node is asked for at once: as many as it gives.
-pub(super) const NODE_LINES_MAX: usize = barq_node::logs::PAGE_LINES_MAX;
+const NODE_LINES_MAX: usize = barq_node::logs::PAGE_LINES_MAX;
 /// The node is not asked more often for one address.
 const ASK_EVERY_MIN: Duration = Duration::from_millis(500);
 /// A question to the node takes no longer.
@@ -40,8 +41,8 @@ pub(super) struct Shown {
     pub(super) lines: Vec<Line>,
     /// Why the node can't be asked, if it can't.
     pub(super) error: Option<String>,
-    /// Before what moment there may be more, in milliseconds.
-    pub(super) older: Option<i64>,
+    /// Before which line there may be more.
+    pub(super) older: Option<LinePlace>,
     /// After what moment there is more.
     pub(super) newer: Option<i64>,
     /// How far back was searched, where that was not far enough.
@@ -67,6 +68,9 @@ struct Reading {
     asked_at: Option<Instant>,
     /// Lines were left out before the first one.
     cut: bool,
+    /// Where the node stopped, when it was asked for the last lines.
+    older: Option<LinePlace>,
+    searched_to: Option<Timestamp>,
     shown: Shown,
 }
 
@@ -76,6 +80,7 @@ struct Kept {
     fingerprint: u32,
     /// Of those that are the same to the letter.
     ordinal: u32,
+    place: Option<LinePlace>,
     line: Line,
 }
 
@@ -124,18 +129,18 @@ impl Reading {
             return;
         }
         self.asked_at = Some(Instant::now());
-        let mut parameters = place.parameters(NODE_LINES_MAX);
+        let not_before_ms = place.not_before(now);
         let first = self.cursor.is_none();
-        parameters.extend(self.cursor.clone().map(|cursor| ("after", cursor)));
-        match ask(server, place, &parameters).await {
+        match ask(server, place, &self.next(place, not_before_ms)).await {
             Ok(page) => {
                 let full = page.lines.len() >= NODE_LINES_MAX;
                 if first {
                     self.make_room_for(&page.lines);
-                    // The last of a severity are looked for among the last lines alone.
-                    self.cut |= full || place.severity.is_some();
+                    self.older = search::older_than(&page);
+                    self.searched_to = page.searched_to;
+                    self.cut = false;
                 }
-                self.cursor = (first || !full).then_some(page.next);
+                self.cursor = page.next.filter(|_| first || !full);
                 for line in &page.lines {
                     self.add(place, line);
                 }
@@ -143,10 +148,25 @@ impl Reading {
             }
             Err(problem) => self.shown.error = Some(words(&problem)),
         }
-        self.keep_newest(place.not_before(now));
+        self.keep_newest(not_before_ms);
         self.show();
-        let oldest = self.oldest().unwrap_or(now.as_millisecond());
-        self.shown.older = self.cut.then_some(oldest);
+        (self.shown.older, self.shown.searched_to) = match self.cut {
+            true => (self.oldest(), None),
+            false => (self.older, self.searched_to),
+        };
+    }
+
+    /// The last lines, and then what comes after them.
+    fn next(&self, place: &LogsPlace, not_before_ms: Option<i64>) -> Vec<(&'static str, String)> {
+        let Some(cursor) = &self.cursor else {
+            let mut parameters = place.parameters(LINES_MAX);
+            parameters.push(("window", "last".to_owned()));
+            parameters.extend(not_before_ms.map(|moment| ("since_ms", moment.to_string())));
+            return parameters;
+        };
+        let mut parameters = place.parameters(NODE_LINES_MAX);
+        parameters.push(("after", cursor.clone()));
+        parameters
     }
 
     /// Searches once.
@@ -192,9 +212,6 @@ impl Reading {
     }
 
     fn add(&mut self, place: &LogsPlace, line: &LogLine) {
-        if !place.matches(&line.text) {
-            return;
-        }
         let at_ms = line.at.as_millisecond();
         let fingerprint = line::fingerprint(line);
         let same = |kept: &&Kept| (kept.at_ms, kept.fingerprint) == (at_ms, fingerprint);
@@ -207,14 +224,14 @@ impl Reading {
             at_ms,
             fingerprint,
             ordinal,
+            place: line.place.parse().ok(),
             line: Line { key, markup },
         });
     }
 
-    /// Before what moment the lines that are not shown begin: with those of the same millisecond, which may be cut in two.
-    fn oldest(&self) -> Option<i64> {
-        let (first, last) = (self.kept.first()?.at_ms, self.kept.last()?.at_ms);
-        Some(if first < last { first + 1 } else { first })
+    /// Before which line those are that are not shown.
+    fn oldest(&self) -> Option<LinePlace> {
+        self.kept.first()?.place
     }
 
     /// Drops the oldest where there are too many, and those that are too old.
@@ -264,7 +281,7 @@ impl Reading {
             found.older
         };
         self.shown.newer = match window {
-            Window::Before(before) => Some(before),
+            Window::Before(before) => Some(before.at_ms()),
             Window::Around(_) if cut_after || found.more_after => newest,
             Window::Around(_) | Window::Newest => None,
         };

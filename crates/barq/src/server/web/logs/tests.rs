@@ -1,6 +1,7 @@
 //! What an address asks for, and how lines look.
 
 use barq_node::api::LogLine;
+use barq_node::logs::LinePlace;
 use jiff::Timestamp;
 
 use super::line;
@@ -16,6 +17,7 @@ fn place(query: &str) -> LogsPlace {
 fn line(severity: &str, text: &str) -> LogLine {
     LogLine {
         at: Timestamp::from_millisecond(1_772_368_205_123).expect("a time"),
+        place: "1772368205123.1.2".to_owned(),
         revision: format!("{NAME}-00002"),
         instance: "35b47780a407".to_owned(),
         severity: severity.to_owned(),
@@ -42,6 +44,10 @@ fn addresses_say_the_same_when_they_are_written_again() {
         "since=2026-03-01T12:30:00Z&before=1000",
         "/services/shop-production/logs?since=2026-03-01T12%3A30%3A00Z&before=1000",
     );
+    check(
+        "before=1000.1f.3a2b",
+        "/services/shop-production/logs?before=1000.1f.3a2b",
+    );
     check("at=1000", "/services/shop-production/logs?at=1000");
 }
 
@@ -63,14 +69,22 @@ fn what_cannot_be_meant_is_refused() {
 fn only_the_newest_lines_are_live() {
     assert!(place("q=x").is_live());
     assert!(!place("before=1").is_live());
-    assert_eq!(place("before=1&at=2").window, Window::Before(1));
+    assert_eq!(
+        place("before=1&at=2").window,
+        Window::Before(LinePlace::moment(1))
+    );
 }
 
 #[test]
-fn text_is_found_however_it_is_written() {
-    let place = place("q=no%20SUCH");
-    assert!(place.matches("{\"message\":\"No such thing\"}"));
-    assert!(!place.matches("nothing"));
+fn the_node_is_asked_for_what_the_address_asks_for() {
+    let parameters = place("q=no%20SUCH&severity=warn&revision=2&before=7.1.2").parameters(5);
+    let expect = [
+        ("limit", "5"),
+        ("revision", "shop-production-00002"),
+        ("severity", "WARNING"),
+        ("text", "no SUCH"),
+    ];
+    assert_eq!(parameters, expect.map(|(name, it)| (name, it.to_owned())));
 }
 
 #[test]
