@@ -85,6 +85,9 @@ impl Incident {
     }
 }
 
+/// What is done by itself: the report is there as soon as the incident is.
+pub(crate) const REPORT: &str = "create the incident report";
+
 /// What is to be done after a rollback, with its due times (`flow.md` section 6).
 pub fn follow_ups(now: Timestamp) -> Vec<FollowUp> {
     let within = |what: &str, span: SignedDuration| FollowUp {
@@ -101,7 +104,7 @@ pub fn follow_ups(now: Timestamp) -> Vec<FollowUp> {
             "monitor error rates for 30 min",
             SignedDuration::from_mins(MONITOR_MINUTES),
         ),
-        within("create the incident report", SignedDuration::ZERO),
+        within(REPORT, SignedDuration::ZERO),
         within(
             "hold the postmortem",
             SignedDuration::from_hours(POSTMORTEM_HOURS),

@@ -15,7 +15,7 @@ use crate::event::{
     IncidentEvent, Recorded, RolloutEvent,
 };
 use crate::identity::{CommitHash, DeliveryId, IncidentId, RevisionName, RolloutId, ServiceId};
-use crate::incident::Incident;
+use crate::incident::{Incident, REPORT};
 use crate::rollout::Rollout;
 
 pub use words::{because, count, failed, incident_cause, milliseconds, one_line};
@@ -160,6 +160,16 @@ impl Report {
         };
         report.summary = report.in_one_sentence(delivery, rollout);
         report
+    }
+
+    /// Whether something that was to be done is done by this report itself.
+    pub fn does(&self, follow_up: &FollowUp) -> bool {
+        follow_up.what == REPORT
+    }
+
+    /// Whether something is to be done as soon as the incident is open.
+    pub fn is_at_once(&self, follow_up: &FollowUp) -> bool {
+        follow_up.due_at.is_some_and(|due| due <= self.opened_at)
     }
 
     /// By when the postmortem is to be held.

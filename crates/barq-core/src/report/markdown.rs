@@ -187,10 +187,13 @@ impl Report {
     fn write_follow_ups(&self, text: &mut String) {
         heading(text, "To do");
         for it in &self.follow_ups {
-            let due = it
-                .due_at
-                .map_or_else(String::new, |at| format!(" (by {})", second(at)));
-            line(text, &format!("- [ ] {}{due}", it.what));
+            let (mark, due) = match it.due_at {
+                _ if self.does(it) => ("x", " (this is it)".to_owned()),
+                Some(_) if self.is_at_once(it) => (" ", " (at once)".to_owned()),
+                Some(at) => (" ", format!(" (by {})", second(at))),
+                None => (" ", String::new()),
+            };
+            line(text, &format!("- [{mark}] {}{due}", it.what));
         }
     }
 }

@@ -77,11 +77,12 @@ pub(super) fn follow_ups(report: &Report) -> Markup {
         }
         ul.todo {
             @for it in &report.follow_ups {
-                li {
+                li.done[report.does(it)] {
                     (it.what)
                     @match it.due_at {
-                        Some(due) if due > report.opened_at => span.quiet { " by " (times::moment(due)) },
-                        Some(_) => span.quiet { " at once" },
+                        _ if report.does(it) => span.quiet { ": done, this is it" },
+                        Some(_) if report.is_at_once(it) => span.quiet { " at once" },
+                        Some(due) => span.quiet { " by " (times::moment(due)) },
                         None => {},
                     }
                 }
