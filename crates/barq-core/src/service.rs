@@ -15,6 +15,9 @@ use crate::configuration::{Environment, GuardAction, Health};
 use crate::event::{InstanceRange, Lock, Plan, RolloutStart};
 use crate::identity::{CommitHash, ImageDigest, RevisionName, RolloutId, ServiceId};
 
+/// Reasons that are said at most, of why there is nothing to go back to.
+const UNFIT_SAID_MAX: usize = 3;
+
 pub use plan::{canary_size, plan};
 
 /// A service in an environment.
@@ -198,6 +201,21 @@ impl Service {
             .iter()
             .rev()
             .filter_map(|name| self.revision(name))
+    }
+
+    /// Why there is nothing that a rollback at rest may go to, where there is nothing.
+    pub(crate) fn why_no_target(&self) -> String {
+        let mut reasons: Vec<String> = Vec::new();
+        for why in self.kept_before().filter_map(|it| self.unfit_target(it)) {
+            if !reasons.contains(&why) && reasons.len() < UNFIT_SAID_MAX {
+                reasons.push(why);
+            }
+        }
+        match (reasons.is_empty(), self.history.is_empty()) {
+            (false, _) => reasons.join("; "),
+            (true, true) => "no other release was stable before this one".to_owned(),
+            (true, false) => "what was stable before this one is not kept any more".to_owned(),
+        }
     }
 
     /// Why going back to a revision would not take back what serves; none where it would.

@@ -159,7 +159,7 @@ impl Draft<'_> {
             return service
                 .rollback_target()
                 .map(|revision| revision.name.clone())
-                .ok_or_else(|| refuse("no other release was stable before this one".to_owned()));
+                .ok_or_else(|| refuse(service.why_no_target()));
         };
         let revision = service.revision(to).ok_or_else(|| Rejection::Unknown {
             what: "kept revision",

@@ -39,6 +39,29 @@ fn the_same_release_is_passed_over() {
 }
 
 #[test]
+fn that_there_is_nothing_to_go_back_to_has_its_reason() {
+    let reason = |world: &World| {
+        let refused = world.decide(&lead(), roll_back(None)).unwrap_err();
+        refused.to_string().rsplit(": ").next().map(str::to_owned)
+    };
+    let mut world = World::new();
+    world.deliver(1, small());
+    let first = "no other release was stable before this one";
+    assert_eq!(reason(&world).as_deref(), Some(first));
+    // The same again: there is one before it, which is no other.
+    let again = Command::Retry {
+        delivery: delivery(1),
+        force: false,
+    };
+    world.must(&lead(), again);
+    world.reach_gate(&delivery(2));
+    world.must(&lead(), approve(2));
+    world.until(|state| state.delivery(&delivery(2)).unwrap().ended());
+    let same = "fleet-production-00001 is the same release as the one that serves";
+    assert_eq!(reason(&world).as_deref(), Some(same));
+}
+
+#[test]
 fn going_back_to_the_same_release_is_refused() {
     let world = twice();
     let refused = world
