@@ -96,6 +96,12 @@ fn unarmed(sight: &Sight<'_>) -> &'static str {
             "Armed when the first traffic reaches the canary."
         }
         Phase::Succeeded => "Over: it has all traffic.",
+        Phase::RollingBack(_) | Phase::RolledBack | Phase::Aborted | Phase::Failed => {
+            match sight.rollout.step {
+                0 => "Over: it was never armed, since no traffic came to the canary.",
+                _ => "Over: the step in which it ended had no limit of errors.",
+            }
+        }
         _ => "This step has no limit of errors.",
     }
 }
