@@ -86,6 +86,16 @@ pub(super) fn state(state: &str) -> Markup {
     }
 }
 
+/// What was found of something that was looked at; none: too little to say.
+pub(super) fn verdict(ok: Option<bool>) -> Markup {
+    let (icon, class, words) = match ok {
+        Some(true) => (Icon::Good, "good", "good"),
+        Some(false) => (Icon::Bad, "bad", "bad"),
+        None => (Icon::Warning, "wait", "not enough evidence"),
+    };
+    html! { span.state.(class) { (icons::icon(icon)) (words) } }
+}
+
 /// A commit's or an image's hash, short; whole for those who want it.
 pub(super) fn hash(hash: &str) -> Markup {
     html! { code.hash title=(hash) { (text::short(hash)) } }

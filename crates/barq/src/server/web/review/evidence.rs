@@ -89,15 +89,10 @@ pub(super) fn facts(sight: &Sight<'_>) -> Markup {
 }
 
 fn row(fact: &Fact) -> Markup {
-    let (icon, class, word) = match fact.ok {
-        Some(true) => (Icon::Good, "good", "good"),
-        Some(false) => (Icon::Bad, "bad", "bad"),
-        None => (Icon::Warning, "wait", "not enough evidence"),
-    };
     html! {
         tr {
             th scope="row" { (fact.name) }
-            td { span.state.(class) { (icons::icon(icon)) (word) } }
+            td { (elements::verdict(fact.ok)) }
             td.detail { (fact.detail) }
         }
     }

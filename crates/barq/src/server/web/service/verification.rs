@@ -100,15 +100,10 @@ fn result(last: &Verification) -> Markup {
 }
 
 fn row(fact: &Fact) -> Markup {
-    let (icon, class, words) = match fact.ok {
-        Some(true) => (Icon::Good, "good", "good"),
-        Some(false) => (Icon::Bad, "bad", "bad"),
-        None => (Icon::Waiting, "wait", "not enough evidence"),
-    };
     html! {
         tr {
             th scope="row" { (fact.name) }
-            td { span.state.(class) { (icons::icon(icon)) (words) } }
+            td { (elements::verdict(fact.ok)) }
             td { (fact.detail) }
         }
     }
