@@ -15,7 +15,7 @@ use super::shapes::Waiting;
 
 pub(super) use delivery::{delivery, in_milliseconds, live_counts, reason, rollout, rollouts_of};
 pub(super) use evidence::{approval_at_risk, review};
-pub(super) use service::{app_of, health, service};
+pub(super) use service::{app_named, app_of, health, service};
 pub(super) use veto::{as_served, unrecorded};
 
 /// What a delivery waits for, with what keeps the server from seeing or recording anything.

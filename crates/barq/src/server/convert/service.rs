@@ -1,6 +1,6 @@
 //! Services and their revisions, with what the node sees of them now.
 
-use barq_core::identity::RevisionName;
+use barq_core::identity::{RevisionName, ServiceId};
 use barq_core::rollout;
 use barq_core::service;
 use barq_engine::engine::View;
@@ -72,11 +72,18 @@ pub(in super::super) fn app_of(view: &View, service: &service::Service) -> Optio
         .values()
         .next_back()
         .map(|revision| revision.rollout.delivery.app.to_string());
-    by_revision.or_else(|| {
-        view.state.apps.iter().find_map(|(name, app)| {
-            let of_app = format!("{}-{}", app.service.as_ref()?, service.environment);
-            (of_app == service.id.as_str()).then(|| name.to_string())
-        })
+    by_revision.or_else(|| app_named(view, &service.id, &service.environment))
+}
+
+/// Whose service in an environment is called so, also before anything has entered it.
+pub(in super::super) fn app_named(
+    view: &View,
+    id: &ServiceId,
+    environment: &str,
+) -> Option<String> {
+    view.state.apps.iter().find_map(|(name, app)| {
+        let of_app = format!("{}-{environment}", app.service.as_ref()?);
+        (of_app == id.as_str()).then(|| name.to_string())
     })
 }
 

@@ -15,17 +15,10 @@ pub(super) fn environment(view: &View, id: &ServiceId) -> Option<String> {
 
 /// The app of a service in an environment.
 pub(super) fn app(view: &View, id: &ServiceId, environment: &str) -> Option<String> {
-    let by_revision = view
-        .state
-        .service(id)
-        .and_then(|service| convert::app_of(view, service));
-    by_revision.or_else(|| {
-        let named = view.state.apps.iter().find(|(_, app)| {
-            let service = app.service.as_ref();
-            service.is_some_and(|service| format!("{service}-{environment}") == id.as_str())
-        });
-        named.map(|(name, _)| name.to_string())
-    })
+    match view.state.service(id) {
+        Some(service) => convert::app_of(view, service),
+        None => convert::app_named(view, id, environment),
+    }
 }
 
 /// The way to a service's page: its app, and itself by its environment.
