@@ -72,7 +72,7 @@ pub(super) async fn page(
         return empty::page(server, &view, id, audience, now);
     };
     let sight = Sight::new(server, &view, service, now);
-    let mut fragments = vec![
+    let fragments = vec![
         Fragment::new("head", head(&sight)),
         Fragment::new("trouble", trouble::notices(&sight)),
         Fragment::new("steer", steer::service(&view, service, audience, now)),
@@ -81,11 +81,8 @@ pub(super) async fn page(
         Fragment::new("running", running::table(&sight)),
         Fragment::new("instances", running::instances(&sight)),
         Fragment::new("verify", verification::card(server, &sight)),
+        Fragment::new("history", history::table(&sight, place.before)),
     ];
-    fragments.push(Fragment::new(
-        "history",
-        history::table(&sight, place.before),
-    ));
     Ok(Page {
         kind: "service",
         title: title(&sight),

@@ -121,14 +121,9 @@ impl Server {
     ) -> Result<(), Problem> {
         let Form(Named { name, made }) =
             named.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
-        let now = self
-            .engine
-            .view()
-            .state
-            .tokens
-            .get(&name)
-            .map(|token| token.created_at.to_string());
-        if now.is_some_and(|now| now != made) {
+        let view = self.engine.view();
+        let known = view.state.tokens.get(&name);
+        if known.is_some_and(|token| token.created_at.to_string() != made) {
             let what = format!("the token {name} was not revoked");
             return Err(Problem::conflict(
                 what,
