@@ -121,7 +121,8 @@ impl World {
                     message: None,
                 };
                 let decided = machine.decide(&operator, command, self.now(), 0.5).ok()?;
-                recall::order(machine.state(), service, &operator, &decided, None).ok()
+                let (state, observed) = (machine.state(), machine.observed());
+                recall::order(state, observed, service, &operator, &decided, None).ok()
             })
             .collect();
         let Some(order) = self.random.pick(&orders).cloned() else {
