@@ -7,7 +7,7 @@
 mod markdown;
 mod words;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::Delivery;
 use crate::event::{
@@ -19,6 +19,10 @@ use crate::incident::{Incident, REPORT};
 use crate::rollout::Rollout;
 
 pub use words::{because, count, failed, incident_cause, milliseconds, one_line};
+
+/// What is due within so long of the incident's opening is due at once: that begins with what was seen, and what is to be
+/// done with what was decided.
+const AT_ONCE: SignedDuration = SignedDuration::from_mins(1);
 
 /// What a report is made of.
 pub struct Sources<'a> {
@@ -169,7 +173,9 @@ impl Report {
 
     /// Whether something is to be done as soon as the incident is open.
     pub fn is_at_once(&self, follow_up: &FollowUp) -> bool {
-        follow_up.due_at.is_some_and(|due| due <= self.opened_at)
+        let soon = self.opened_at.saturating_add(AT_ONCE);
+        let soon = soon.unwrap_or(self.opened_at);
+        follow_up.due_at.is_some_and(|due| due < soon)
     }
 
     /// By when the postmortem is to be held.

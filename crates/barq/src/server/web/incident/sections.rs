@@ -77,7 +77,7 @@ pub(super) fn follow_ups(report: &Report) -> Markup {
         }
         ul.todo {
             @for it in &report.follow_ups {
-                li.done[report.does(it)] {
+                li.ticked[report.does(it)] {
                     (it.what)
                     @match it.due_at {
                         _ if report.does(it) => span.quiet { ": done, this is it" },
