@@ -8,6 +8,9 @@ use super::sight::Sight;
 /// The part of the page.
 pub(super) fn traffic(sight: &Sight<'_>) -> Markup {
     let start = &sight.rollout.start;
+    if sight.rollout.ended() && sight.guard().is_none() {
+        return over(sight);
+    }
     let desired = f64::from(sight.desired());
     let counted = |revision| {
         let detail = sight.detail(revision);
@@ -25,6 +28,15 @@ pub(super) fn traffic(sight: &Sight<'_>) -> Markup {
             dt { "Counted, last 10 s" }
             dd { (share(sight, counted)) }
         }
+    }
+}
+
+/// Others may have taken the place of both since.
+fn over(sight: &Sight<'_>) -> Markup {
+    let service = &sight.rollout.start.service;
+    html! {
+        h2 { "Traffic" }
+        p.quiet { "The rollout is over. What has traffic now is told by " a href=(format!("/services/{service}")) { (service) } "." }
     }
 }
 
