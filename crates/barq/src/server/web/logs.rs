@@ -134,7 +134,8 @@ fn newest(place: &LogsPlace, shown: &Shown) -> Markup {
         @if shown.lines.is_empty() && shown.error.is_none() { (nothing(place)) }
         @match place.window {
             Window::Newest if shown.error.is_some() => {}
-            Window::Newest => p.live { (icons::icon(Icon::Moving)) "Live: new lines come in here." },
+            // Where an address does not say where to look, the end is looked at: the newest lines are there.
+            Window::Newest => p.live tabindex="-1" autofocus { (icons::icon(Icon::Moving)) "Live: new lines come in here." },
             Window::Before(_) | Window::Around(_) => p.row {
                 @if let Some(newer) = shown.newer {
                     a.button href=(place.address(Window::Around(newer))) rel="next" { "Newer lines" }
