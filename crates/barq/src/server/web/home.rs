@@ -137,8 +137,8 @@ fn summary(view: &View, survey: &Survey) -> Markup {
         @if let Some(error) = &view.data_plane_error {
             div.notice.wait {
                 h2 { (icons::icon(Icon::Warning)) "The node can't be seen" }
-                p { (error) ". " (elements::last_seen(view)) }
-                p { "Users' requests go on without it being watched from here; how revisions are is not known now." }
+                p { (elements::sentence(error)) ". " (elements::last_seen(view)) }
+                p { "Where it runs, users' requests go on; whether it does, and how revisions are, is not known here now." }
             }
         }
         @if let Some(error) = &view.storage_error {

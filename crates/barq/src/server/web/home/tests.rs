@@ -23,7 +23,7 @@ fn a_node_that_is_away_is_trouble() {
     assert!(
         summary(&view, &Survey::of(&view))
             .into_string()
-            .contains("no answer")
+            .contains("No answer. It was not seen since this server began.")
     );
 }
 

@@ -35,10 +35,10 @@ fn away(sight: &Sight, error: &str) -> Markup {
     html! {
         div.notice.wait {
             h2 { (icons::icon(Icon::Warning)) "The node can't be seen" }
-            p { (error) ". " (elements::last_seen(sight.view)) }
+            p { (elements::sentence(error)) ". " (elements::last_seen(sight.view)) }
             p {
-                "Users' requests go on without it being watched from here: what the node counts and how its instances are is not "
-                "known now, so it is left out. " code { "barq up" } " starts the node again by itself; " code { "barq doctor" } " tells more."
+                "Where it runs, users' requests go on; whether it does, what it counts and how its instances are is not known here "
+                "now, so it is left out. " code { "barq up" } " starts the node again by itself; " code { "barq doctor" } " tells more."
             }
         }
     }
