@@ -152,11 +152,9 @@ impl Server {
         let order = Order::of_form(actor.clone(), sent.asking(action).as_deref());
         let now = Timestamp::now();
         let offered = effect::effect(&self.engine.view(), action, actor, now);
-        // After the state: where a first click has changed it, its record is there.
-        if let Some(before) = self.earlier(&order, now).await? {
-            return Ok(self.outcome(action, &Done::Before(before), now)?);
-        }
-        let same = offered.as_ref().is_ok_and(|now| now.made == sent.made);
+        // After the state: where a first click has changed it, its record is there, and its answer is given again.
+        let again = self.earlier(&order, now).await?.is_some();
+        let same = again || offered.as_ref().is_ok_and(|now| now.made == sent.made);
         if !same && (offered.is_err() || !action.is_urgent()) {
             return Err(Refused::Changed(offered));
         }
