@@ -121,8 +121,7 @@ impl World {
                     message: None,
                 };
                 let decided = machine.decide(&operator, command, self.now(), 0.5).ok()?;
-                let (state, observed) = (machine.state(), machine.observed());
-                recall::order(state, observed, service, &operator, &decided, None).ok()
+                recall::order(machine.state(), service, &operator, &decided, None).ok()
             })
             .collect();
         let Some(order) = self.random.pick(&orders).cloned() else {

@@ -125,10 +125,8 @@ impl Server {
         let view = self.engine.view();
         let decided = dry::decide(&view, command, &order.actor, requested_at)?;
         let request = order.record(String::new(), requested_at);
-        let shortage = recall::shortage(&view.observed, service, &decided);
         let ordered = recall::order(
             &view.state,
-            &view.observed,
             service,
             &order.actor,
             &decided,
@@ -156,7 +154,7 @@ impl Server {
             tracing::warn!(%service, "the node moved the traffic and is not seen");
         }
         Ok(Rollback {
-            unrecorded: Some(in_words(&unrecorded, durable, shortage.as_deref())),
+            unrecorded: Some(in_words(&unrecorded, durable)),
             ..answer
         })
     }
@@ -223,14 +221,13 @@ fn answered(
     }
 }
 
-fn in_words(unrecorded: &str, durable: bool, shortage: Option<&str>) -> String {
+fn in_words(unrecorded: &str, durable: bool) -> String {
     let kept = match durable {
         true => "the node has it on its disk",
         false => "the node keeps it in memory",
     };
-    let short = shortage.map_or_else(String::new, |short| format!("; {short}"));
     format!(
-        "{unrecorded}; {kept}{short}. Make room: then it is recorded, with its incident, by itself. Until then nothing is deployed"
+        "{unrecorded}; {kept}. Make room: then it is recorded, with its incident, by itself. Until then nothing is deployed"
     )
 }
 
