@@ -367,7 +367,10 @@ async fn a_canary_is_paused_promoted_and_aborted() {
     assert_eq!(refused.status, 409);
     assert!(refused.text.contains("<strong>olga</strong>: "));
 
-    // Two clicks on the way to step 2 do not lead to step 3, and neither does an old page.
+    // And one from before it sends no more traffic there.
+    assert_eq!(olga.send(&promote).await.status, 409);
+    let promote = olga.form(&path, &format!("{path}/promote")).await;
+    // Two clicks on the way to step 2 do not lead to step 3.
     let (first, second) = tokio::join!(olga.send(&promote), olga.send(&promote));
     assert_eq!((first.status, second.status), (303, 303), "{}", second.text);
     eventually("step 2", async || {

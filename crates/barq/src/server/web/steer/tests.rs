@@ -298,6 +298,21 @@ fn a_form_of_a_pause_names_its_step_and_one_of_a_resume_its_pause() {
     );
 }
 
+/// Somebody paused it out of doubt: nobody sends more traffic there who does not know.
+#[test]
+fn a_form_of_a_promotion_holds_for_one_pause() {
+    let first = after(&[(10, entered(1, 10, 5))]);
+    let paused = after(&[(10, entered(1, 10, 5)), (20, PAUSED)]);
+    let resumed = after(&[(10, entered(1, 10, 5)), (20, PAUSED), (30, RESUMED)]);
+    for promote in [Action::Promote(rollout()), Action::PromoteFull(rollout())] {
+        let effect = |view| effect_of(view, &promote).expect("it may be done");
+        assert_ne!(effect(&first).made, effect(&paused).made);
+        assert_eq!(effect(&first).made, effect(&resumed).made);
+        let words = effect(&paused).words.join(" ");
+        assert!(words.contains("this ends the pause"), "{words}");
+    }
+}
+
 #[test]
 fn two_clicks_are_one_asking() {
     let sent = |made: &str, once: &str| Sent {

@@ -90,16 +90,18 @@ fn resume(rollout: &Rollout) -> Told {
 fn promote(rollout: &Rollout) -> Told {
     let next = next_share(rollout).unwrap_or(100);
     let step = rollout.step + 1;
+    let mut words = vec![
+        format!(
+            "Step {step} begins now: {next} % of the traffic goes to {}.",
+            rollout.start.revision
+        ),
+        "What is left of this step's hold is skipped.".to_owned(),
+    ];
+    words.extend(ends_the_pause(rollout));
     Told {
-        words: vec![
-            format!(
-                "Step {step} begins now: {next} % of the traffic goes to {}.",
-                rollout.start.revision
-            ),
-            "What is left of this step's hold is skipped.".to_owned(),
-        ],
+        words,
         button: format!("Go to step {step}: {next} %"),
-        bound: vec![rollout.step.to_string(), next.to_string()],
+        bound: bound_with_pause(rollout, &[rollout.step.to_string(), next.to_string()]),
         once: Some(format!("{} {}", rollout.step, rollout.progress.entry)),
         ..Told::default()
     }
@@ -127,13 +129,25 @@ fn promote_full(rollout: &Rollout) -> Told {
             skipped.join(" and ")
         ),
     });
+    words.extend(ends_the_pause(rollout));
     Told {
         words,
         button: format!("Give {} all traffic", short_name(revision)),
-        bound: vec![revision.to_string()],
+        bound: bound_with_pause(rollout, &[revision.to_string()]),
         once: Some(format!("{} {}", rollout.step, rollout.progress.entry)),
         ..Told::default()
     }
+}
+
+fn ends_the_pause(rollout: &Rollout) -> Option<String> {
+    let since = exactly(rollout.paused?);
+    Some(format!("It is paused since {since}: this ends the pause."))
+}
+
+/// Who sends more traffic somewhere must know that somebody has paused it out of doubt.
+fn bound_with_pause(rollout: &Rollout, bound: &[String]) -> Vec<String> {
+    let paused = rollout.paused.map(moment);
+    bound.iter().cloned().chain(paused).collect()
 }
 
 /// The share that the next step gives.
