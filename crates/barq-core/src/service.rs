@@ -223,7 +223,9 @@ impl Service {
         let name = &revision.name;
         let serves = self.stable_revision();
         if serves.is_some_and(|it| it.release() == revision.release()) {
-            return Some(format!("{name} is the same release as the one that serves"));
+            return Some(format!(
+                "{name} is the same release as the one that serves, image and configuration alike"
+            ));
         }
         let by = self.quarantine.get(&revision.release())?;
         Some(format!("{name} is quarantined: {by} was rolled back"))

@@ -57,7 +57,7 @@ fn that_there_is_nothing_to_go_back_to_has_its_reason() {
     world.reach_gate(&delivery(2));
     world.must(&lead(), approve(2));
     world.until(|state| state.delivery(&delivery(2)).unwrap().ended());
-    let same = "fleet-production-00001 is the same release as the one that serves";
+    let same = "fleet-production-00001 is the same release as the one that serves, image and configuration alike";
     assert_eq!(reason(&world).as_deref(), Some(same));
 }
 
@@ -69,7 +69,7 @@ fn going_back_to_the_same_release_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(
-        refused.ends_with("is the same release as the one that serves"),
+        refused.ends_with("the one that serves, image and configuration alike"),
         "{refused}"
     );
 }
