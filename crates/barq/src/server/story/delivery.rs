@@ -5,6 +5,7 @@ use barq_core::identity::DeliveryId;
 use barq_core::report::one_line;
 
 use super::{said, time};
+use crate::output::text;
 
 pub(super) fn tell(id: &DeliveryId, event: &DeliveryEvent) -> String {
     match event {
@@ -27,7 +28,7 @@ pub(super) fn tell(id: &DeliveryId, event: &DeliveryEvent) -> String {
         } => format!(
             "image {} was built in {}",
             short(image.as_str()),
-            seconds(*duration_ms)
+            text::duration_ms(*duration_ms as f64)
         ),
         DeliveryEvent::BuildStopped => "the build was stopped".to_owned(),
         DeliveryEvent::Arrived { environment } => format!("next is {environment}"),
@@ -105,12 +106,8 @@ fn after(outcome: &CheckOutcome, duration_ms: u64) -> String {
         | CheckOutcome::Failed { .. }
         | CheckOutcome::Signalled { .. }
         | CheckOutcome::TimedOut
-        | CheckOutcome::Cancelled => format!("after {}", seconds(duration_ms)),
+        | CheckOutcome::Cancelled => format!("after {}", text::duration_ms(duration_ms as f64)),
     }
-}
-
-fn seconds(milliseconds: u64) -> String {
-    format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
 }
 
 fn short(digest: &str) -> &str {

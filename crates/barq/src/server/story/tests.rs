@@ -67,8 +67,8 @@ fn a_delivery_is_told() {
         }),
     ];
     insta::assert_snapshot!(lines.join("\n"), @r"
-    check lint passed after 12.3 s
-    check lint failed with status 3 after 0.0 s
+    check lint passed after 12 s
+    check lint failed with status 3 after 50 ms
     check lint was skipped: no container engine
     approved for production: looks good
     failed: barq.toml …
