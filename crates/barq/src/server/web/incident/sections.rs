@@ -17,11 +17,11 @@ pub(super) fn hit(report: &Report, gathering: bool) -> Markup {
         @match &report.blast_radius {
             Ok(it) => dl.numbers {
                 (number(it.errors.saturating_sub(it.shielded), "error", "reached a client"))
-                (number(it.clients_with_errors, "client", "met an error"))
-                (number(it.errors, "error", "in all"))
                 (number(it.shielded, "error", "answered by stable"))
-                (number(it.requests, "request", "met it"))
-                (number(it.clients, "client", "met it"))
+                (number(it.errors, "error", "in all"))
+                (number(it.requests, "request", "went to it"))
+                (number(it.clients, "client", "came to it"))
+                (number(it.clients_with_errors, "client", "had a request fail on it"))
             },
             Err(_) if gathering => (under_way()),
             Err(reason) => p { strong { "Not known: " } (reason) "." },
