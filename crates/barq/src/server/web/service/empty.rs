@@ -39,7 +39,7 @@ pub(super) fn page(
             h2 { "Nothing has entered " (environment) " yet" }
             p {
                 "A commit that is pushed to the app's branch comes here once its checks have passed, its image is built, and the "
-                "environments before this one have it."
+                "environments before this one have it; and somebody has approved it, where that is asked for."
             }
             @if let Some(app) = &app { pre { code { "git push " (server.url) "/git/" (app) ".git HEAD:main" } } }
         }
