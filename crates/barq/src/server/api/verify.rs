@@ -21,6 +21,8 @@ use crate::output::text;
 
 /// How long traffic is counted: a longer past may be from before a change of the shares. The node is seen twice a second.
 const COUNT_FOR: Duration = Duration::from_millis(1500);
+/// The longest wait for a look at the node that is from after the question: what was seen last may be from before a rollback.
+const SEEN_WITHIN: Duration = Duration::from_secs(1);
 /// Fewer requests say nothing of shares.
 const COUNT_REQUESTS_MIN: u64 = 20;
 /// How far counted traffic may be from desired, in percent points: what was in flight before still ends.
@@ -48,7 +50,7 @@ pub(super) async fn verify(
 }
 
 impl Server {
-    /// Looks at everything now; takes a second or two, since traffic is counted.
+    /// Looks at everything now; takes two seconds or so, since traffic is counted.
     pub(in super::super) async fn verification(
         &self,
         id: &ServiceId,
@@ -60,8 +62,8 @@ impl Server {
             .ok_or_else(|| Problem::unknown("service", id.as_str()))?;
         let now = Timestamp::now();
         let service = &as_served(view, service);
+        let before = requests(&self.seen_since(now).await, service);
         let counted_until = tokio::time::Instant::now() + COUNT_FOR;
-        let before = requests(view, service);
         let revision = service.stable_revision();
         let mut checks = Vec::new();
         match revision {
@@ -90,6 +92,17 @@ impl Server {
             checks,
             checked_at: now,
         })
+    }
+
+    /// What is seen of the node since then; what was seen last, where nothing comes.
+    async fn seen_since(&self, since: Timestamp) -> View {
+        let mut watch = self.engine.watch();
+        let seen = watch.wait_for(|view| view.seen_at.is_some_and(|at| at >= since));
+        let seen = tokio::time::timeout(SEEN_WITHIN, seen).await;
+        match seen {
+            Ok(Ok(view)) => view.clone(),
+            Ok(Err(_)) | Err(_) => self.engine.view(),
+        }
     }
 
     /// As a user would ask. During a canary some of the answers are the canary's: then it is asked until stable answers.
