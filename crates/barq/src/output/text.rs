@@ -3,6 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use jiff::{SignedDuration, Timestamp, Unit};
 
+pub use barq_core::report::count;
+
 /// How many digits of a hash are shown.
 const SHORT_HASH: usize = 12;
 
@@ -28,14 +30,6 @@ pub fn shorten(text: &str, characters_max: usize) -> String {
         .rsplit_once(' ')
         .map_or(kept.as_str(), |(words, _)| words);
     format!("{}…", whole_words.trim_end_matches([' ', ',', ';', ':']))
-}
-
-/// So many of something: `1 error`, `2 errors`.
-pub fn count(number: u64, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
-    }
 }
 
 /// A time as people say it: `2026-03-01 12:30:05Z`.
