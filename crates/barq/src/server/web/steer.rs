@@ -137,7 +137,7 @@ pub(super) fn service(
         actions.push(Action::Lock(id()));
     }
     let targets = targets(view, service, audience, now);
-    if targets.len() < 2 {
+    if targets.is_none() {
         let roll_back = Action::RollBack {
             service: id(),
             to: None,
@@ -145,7 +145,7 @@ pub(super) fn service(
         actions.insert(0, roll_back);
     }
     html! {
-        @if targets.len() >= 2 { (choice(service, &targets)) }
+        @if let Some(targets) = &targets { (choice(service, targets)) }
         (controls(view, &actions, audience, now))
     }
 }
@@ -160,24 +160,24 @@ pub(super) fn empty(view: &View, id: &ServiceId, audience: &Audience, now: Times
     controls(view, &[action], audience, now)
 }
 
-/// The revisions that a rollback at rest may go to, by the rules: the one that it goes to by itself first.
+/// The revisions that a rollback at rest may go to, the one that it goes to by itself first; none where there is no choice,
+/// or the rules refuse it.
 fn targets<'a>(
     view: &View,
     service: &'a Service,
     audience: &Audience,
     now: Timestamp,
-) -> Vec<&'a Revision> {
-    if service.rollout.is_some() {
-        return Vec::new();
+) -> Option<Vec<&'a Revision>> {
+    let targets: Vec<&Revision> = service.rollback_targets().take(TARGETS_MAX).collect();
+    if service.rollout.is_some() || targets.len() < 2 {
+        return None;
     }
     let roll_back = Action::RollBack {
         service: service.id.clone(),
         to: None,
     };
-    if offer(view, roll_back, audience, now).effect.is_err() {
-        return Vec::new();
-    }
-    service.rollback_targets().take(TARGETS_MAX).collect()
+    let offered = offer(view, roll_back, audience, now).effect.is_ok();
+    offered.then_some(targets)
 }
 
 fn choice(service: &Service, targets: &[&Revision]) -> Markup {
