@@ -6,17 +6,25 @@
 //! configurations, generations' rules, leases or disks: it routes by the table that it is given.
 
 mod attempt;
-mod body;
+mod buffers;
+mod client;
+mod deadline;
+mod exchange;
 mod forward;
-mod handle;
-mod head;
+mod http1;
+mod instance;
 mod limits;
 mod pool;
-mod problem;
 mod random;
+mod request;
+mod respond;
+mod response;
 mod swap;
 mod table;
+mod transport;
 mod tunnel;
+mod upload;
+mod wire;
 mod worker;
 
 use std::io;
@@ -90,7 +98,7 @@ impl RevisionSockets {
     ) {
         // Few requests come this way; any spread over the threads will do.
         let index = revision.bytes().map(usize::from).sum::<usize>() % self.commands.len();
-        let entry = handle::Entry::Revision {
+        let entry = exchange::Entry::Revision {
             service: Arc::from(service),
             revision: Arc::from(revision),
         };

@@ -5,48 +5,45 @@
 //! the client went away. It must not know how the request is sent.
 
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use barq_judge::{Admission, Outcome};
-use http::{HeaderValue, Method, Uri};
 use jiff::Timestamp;
 
+use super::request::Request;
 use super::worker::Worker;
 use super::{Revision, ServiceRoute, Verdict};
 use crate::statistics::{Completed, Role};
 
 /// What reports say of a request.
-#[derive(Debug)]
-pub(super) struct Facts {
-    pub(super) method: Method,
-    pub(super) uri: Uri,
-    pub(super) request_id: HeaderValue,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts<'a> {
+    pub(super) request: &'a Request,
     pub(super) client: IpAddr,
     pub(super) arrived: Instant,
 }
 
 /// A first attempt.
-pub(super) struct Attempt {
-    worker: Rc<Worker>,
-    route: Arc<ServiceRoute>,
-    revision: Arc<Revision>,
+pub(super) struct Attempt<'a> {
+    worker: &'a Worker,
+    route: &'a ServiceRoute,
+    revision: &'a Arc<Revision>,
     role: Option<Role>,
     gate: Option<Admission>,
-    facts: Rc<Facts>,
+    facts: Facts<'a>,
     judged: Option<Outcome>,
     counted: bool,
 }
 
-impl Attempt {
+impl<'a> Attempt<'a> {
     /// An attempt of a request that the revision's wire has admitted.
     pub(super) fn new(
-        worker: &Rc<Worker>,
-        route: &Arc<ServiceRoute>,
-        revision: &Arc<Revision>,
+        worker: &'a Worker,
+        route: &'a ServiceRoute,
+        revision: &'a Arc<Revision>,
         gate: Admission,
-        facts: &Rc<Facts>,
+        facts: Facts<'a>,
     ) -> Self {
         let role = route.trial.as_ref().and_then(|trial| {
             let is = |other: &Arc<Revision>| Arc::ptr_eq(other, revision);
@@ -57,12 +54,12 @@ impl Attempt {
             }
         });
         Self {
-            worker: Rc::clone(worker),
-            route: Arc::clone(route),
-            revision: Arc::clone(revision),
+            worker,
+            route,
+            revision,
             role,
             gate: Some(gate),
-            facts: Rc::clone(facts),
+            facts,
             judged: None,
             counted: false,
         }
@@ -97,7 +94,7 @@ impl Attempt {
         let trip = self.revision.wire.record_error();
         (self.worker.on_verdict)(Verdict::CanaryError { service });
         if let Some(trip) = trip {
-            let revision = &self.revision;
+            let revision = self.revision;
             (self.worker.on_verdict)(Verdict::Tripped {
                 service,
                 revision,
@@ -113,16 +110,17 @@ impl Attempt {
             return;
         }
         self.release();
+        let now = Instant::now();
         let completed = Completed {
-            method: self.facts.method.as_str(),
-            path: self.facts.uri.path(),
+            method: self.facts.request.method(),
+            path: self.facts.request.path(),
             outcome: self.judged.unwrap_or(Outcome::ClientGone),
-            latency: self.facts.arrived.elapsed(),
-            request_id: self.facts.request_id.to_str().unwrap_or_default(),
+            latency: now.saturating_duration_since(self.facts.arrived),
+            request_id: self.facts.request.id(),
             client: self.facts.client,
             shielded,
             at: Timestamp::now(),
-            second: self.worker.started.elapsed().as_secs(),
+            second: now.saturating_duration_since(self.worker.started).as_secs(),
         };
         self.revision
             .statistics
@@ -156,7 +154,7 @@ impl Attempt {
     }
 }
 
-impl Drop for Attempt {
+impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         self.count(false);
     }

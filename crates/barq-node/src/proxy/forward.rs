@@ -5,33 +5,31 @@
 //! that the instance had closed already. After every wait the gate is asked again: once the tripwire has tripped, nothing
 //! begins. It must not know shares, shields or counts.
 
-use std::cell::Cell;
-use std::net::SocketAddr;
-use std::rc::Rc;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use barq_judge::Failure;
-use http::{Request, Response, request};
-use http_body::Body;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
 use super::Choice;
-use super::body::{IdleTimer, Progress, RequestBody};
-use super::head::is_safe;
+use super::deadline::Deadline;
+use super::instance::Instance;
 use super::limits::{INSTANCE_POLL, TRIES_MAX, WAITING_MAX};
-use super::pool::connect;
+use super::request::Request;
+use super::response::{Learned, Mark};
+use super::upload::{Pace, Upload};
+use super::wire::{Unsent, Wire};
 use super::worker::Worker;
 use crate::instances::{Admission, Endpoint};
 
-/// A request as the instance gets it.
-pub(super) struct Message {
-    head: request::Parts,
-    body: Option<RequestBody>,
-    progress: Rc<Progress>,
-    replayable: bool,
+/// A request that came over a connection.
+pub(super) struct Asked<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) request: &'a Request,
+    pub(super) client: &'a mut Wire,
+    pub(super) deadline: &'a mut Deadline,
 }
 
 /// How long to wait for what.
@@ -47,10 +45,11 @@ pub(super) struct Patience {
 
 /// The head of a response, and what its body needs.
 pub(super) struct Answer {
-    pub(super) response: Response<Incoming>,
+    pub(super) learned: Learned,
+    pub(super) instance: Instance,
     pub(super) endpoint: Admission,
-    pub(super) address: SocketAddr,
-    pub(super) sender: SendRequest<RequestBody>,
+    /// Whether the request's body has been sent whole.
+    pub(super) is_uploaded: bool,
 }
 
 /// Why there is none.
@@ -66,76 +65,36 @@ pub(super) enum Failed {
     Client,
 }
 
-impl Message {
-    /// A request with the rewritten head.
-    pub(super) fn new(head: request::Parts, body: Incoming, body_idle: Duration) -> Self {
-        let progress = Rc::new(Progress {
-            last: Cell::new(Instant::now()),
-            client_failed: Cell::new(false),
-        });
-        let is_empty = body.is_end_stream();
-        let replayable = is_empty && is_safe(&head.method);
-        let body = match is_empty {
-            true => RequestBody::Empty,
-            false => RequestBody::Streamed {
-                inner: body,
-                progress: Rc::clone(&progress),
-                idle: IdleTimer::new(body_idle),
-            },
-        };
-        Self {
-            head,
-            body: Some(body),
-            progress,
-            replayable,
-        }
-    }
-
-    /// Whether it is safe to send again: GET, HEAD or OPTIONS without a body.
-    pub(super) fn is_replayable(&self) -> bool {
-        self.replayable
-    }
-
-    /// Whether it can still be sent: its body has not been given away.
+impl Asked<'_> {
+    /// Whether it can still be sent whole.
     pub(super) fn is_whole(&self) -> bool {
-        self.body.is_some() || self.replayable
-    }
-
-    fn request(&mut self) -> Option<Request<RequestBody>> {
-        let body = match self.replayable {
-            true => RequestBody::Empty,
-            false => self.body.take()?,
-        };
-        Some(Request::from_parts(self.head.clone(), body))
+        !self.client.is_taken() || self.request.framing().is_empty()
     }
 }
 
-/// Sends the message to the least loaded instance of the revision.
+/// Sends the request to the least loaded instance of the revision.
 pub(super) async fn forward(
-    worker: &Worker,
+    asked: &mut Asked<'_>,
     choice: &Choice,
-    message: &mut Message,
     gate: Option<&barq_judge::Admission>,
     patience: Patience,
 ) -> Result<Answer, Failed> {
-    let (mut refused, mut failed, mut fresh) =
-        (Vec::new(), Failed::Unsent(Failure::Connect), false);
+    let (mut refused, mut fresh) = (Vec::new(), false);
+    let (mut failed, mut unsent) = (Failed::Unsent(Failure::Connect), None);
     for _ in 0..TRIES_MAX {
-        let Some(endpoint) = acquire(worker, choice, &refused, gate, patience).await? else {
+        let Some(endpoint) = acquire(asked, choice, &refused, gate, patience).await? else {
             return Err(failed);
         };
         check(gate)?;
         let address = endpoint.endpoint().address();
-        let kept = if fresh {
-            None
-        } else {
-            worker.pool.take(address)
-        };
+        let pool = &asked.worker.pool;
+        let kept = (!fresh).then(|| pool.take(address, std::time::Instant::now()));
+        let kept = kept.flatten();
         let is_kept = kept.is_some();
-        let sender = match kept {
-            Some(sender) => sender,
-            None => match connect(address).await {
-                Ok(sender) => sender,
+        let instance = match kept {
+            Some(instance) => instance,
+            None => match Instance::connect(address, &asked.worker.buffers).await {
+                Ok(instance) => instance,
                 Err(error) => {
                     tracing::debug!(%address, %error, "no connection to an instance");
                     refused.push(Arc::clone(endpoint.endpoint()));
@@ -144,61 +103,90 @@ pub(super) async fn forward(
             },
         };
         check(gate)?;
-        failed = match send(message, sender, endpoint, address, patience).await {
-            Ok(answer) => return Ok(answer),
-            Err(failed) => failed,
+        let attempted = send(asked, instance, choice, patience, unsent.take()).await;
+        failed = match attempted {
+            Ok((learned, instance, is_uploaded)) => {
+                return Ok(Answer {
+                    learned,
+                    instance,
+                    endpoint,
+                    is_uploaded,
+                });
+            }
+            Err((failed, what)) => {
+                unsent = what;
+                failed
+            }
         };
         let again = match failed {
             Failed::Unsent(_) => true,
-            Failed::Sent(Failure::Broken) => is_kept && message.replayable,
+            Failed::Sent(Failure::Broken) => is_kept && asked.request.is_replayable(),
             Failed::Sent(_) | Failed::Withdrawn | Failed::Client => false,
         };
         if !again {
             return Err(failed);
         }
-        worker.pool.forget(address);
+        asked.worker.pool.forget(address);
         fresh = true;
     }
     Err(failed)
 }
 
+/// What comes of sending: the head of the response and whether the body was sent whole; or why not, and what did not leave.
+type Sent = Result<(Learned, Instance, bool), (Failed, Option<Unsent>)>;
+
 async fn send(
-    message: &mut Message,
-    mut sender: SendRequest<RequestBody>,
-    endpoint: Admission,
-    address: SocketAddr,
+    asked: &mut Asked<'_>,
+    mut instance: Instance,
+    choice: &Choice,
     patience: Patience,
-) -> Result<Answer, Failed> {
-    let Some(request) = message.request() else {
-        return Err(Failed::Sent(Failure::Broken));
+    unsent: Option<Unsent>,
+) -> Sent {
+    let (request, limits) = (asked.request, &asked.worker.limits);
+    let mark = Mark {
+        revision: Some(&choice.revision.name),
+        request_id: request.id(),
     };
-    message.progress.last.set(Instant::now());
-    let sending = sender.try_send_request(request);
-    tokio::pin!(sending);
-    let sent = loop {
-        // While a body is on its way the instance may take its time: the deadline moves with the body's last part.
-        let deadline = message.progress.last.get() + patience.first_byte;
-        match tokio::time::timeout_at(deadline, sending.as_mut()).await {
-            Ok(sent) => break sent,
-            Err(_) if message.progress.last.get() + patience.first_byte > Instant::now() => {}
-            Err(_) => return Err(Failed::Sent(Failure::FirstByteTimeout)),
+    match unsent {
+        Some(unsent) => instance.wire.put_unsent(unsent),
+        None => instance
+            .wire
+            .begin(request.framing())
+            .extend_from_slice(request.head()),
+    }
+    let mut upload = Upload::default();
+    let before = instance.wire.moved();
+    let mut pace = Pace::new();
+    let answered = poll_fn(|context| {
+        if let Err(failed) = upload.poll(asked.client, &mut instance.wire, context) {
+            return Poll::Ready(Err(failed));
         }
-    };
-    match sent {
-        Ok(response) => Ok(Answer {
-            response,
-            endpoint,
-            address,
-            sender,
-        }),
-        Err(mut error) => match error.take_message() {
-            Some(unsent) => {
-                message.body = Some(unsent.into_body());
-                Err(Failed::Unsent(Failure::Broken))
+        match instance.poll_head(context, request.is_head(), mark) {
+            Poll::Ready(Ok(learned)) => return Poll::Ready(Ok(learned)),
+            Poll::Ready(Err(_)) if instance.wire.moved() == before => {
+                return Poll::Ready(Err(Failed::Unsent(Failure::Broken)));
             }
-            None if message.progress.client_failed.get() => Err(Failed::Client),
-            None => Err(Failed::Sent(Failure::Broken)),
-        },
+            Poll::Ready(Err(_)) => return Poll::Ready(Err(Failed::Sent(Failure::Broken))),
+            Poll::Pending => {}
+        }
+        // While a body is on its way the instance may take its time: the deadline moves with the body's last part.
+        let since = pace.since(asked.client.moved() + instance.wire.moved());
+        let (limit, late) = match upload.waits_for_the_client(&instance.wire) {
+            true => (limits.body_idle, Failed::Client),
+            false => (patience.first_byte, Failed::Sent(Failure::FirstByteTimeout)),
+        };
+        asked
+            .deadline
+            .poll(context, since + limit)
+            .map(|()| Err(late))
+    });
+    match answered.await {
+        Ok(learned) => Ok((learned, instance, upload == Upload::Done)),
+        Err(Failed::Unsent(failure)) => {
+            let unsent = instance.wire.take_unsent();
+            Err((Failed::Unsent(failure), Some(unsent)))
+        }
+        Err(failed) => Err((failed, None)),
     }
 }
 
@@ -212,12 +200,13 @@ fn check(gate: Option<&barq_judge::Admission>) -> Result<(), Failed> {
 /// The least loaded ready instance that has room; waits for one if need be. Polling keeps the instances' side free of
 /// lists of waiting requests; it happens only when a revision is starting or full.
 async fn acquire(
-    worker: &Worker,
+    asked: &mut Asked<'_>,
     choice: &Choice,
     refused: &[Arc<Endpoint>],
     gate: Option<&barq_judge::Admission>,
     patience: Patience,
 ) -> Result<Option<Admission>, Failed> {
+    let worker = asked.worker;
     let concurrency = choice.revision.concurrency;
     if let Some(admission) = least_loaded(worker, &choice.endpoints, refused, concurrency) {
         return Ok(Some(admission));
@@ -242,7 +231,10 @@ async fn acquire(
         if !(has_others || may_come) || Instant::now() >= deadline {
             return Ok(None);
         }
-        tokio::time::sleep(INSTANCE_POLL).await;
+        let gone = poll_fn(|context| asked.client.poll_gone(context));
+        if tokio::time::timeout(INSTANCE_POLL, gone).await.is_ok() {
+            return Err(Failed::Client);
+        }
     }
 }
 
@@ -260,9 +252,7 @@ fn least_loaded(
     let candidates = endpoints[start..].iter().chain(&endpoints[..start]);
     let free = candidates
         .filter(|endpoint| endpoint.in_flight() < concurrency && !is_among(refused, endpoint));
-    let mut free: Vec<&Arc<Endpoint>> = free.collect();
-    free.sort_by_key(|endpoint| endpoint.in_flight());
-    free.into_iter().find_map(Endpoint::admit)
+    free.min_by_key(|endpoint| endpoint.in_flight())?.admit()
 }
 
 fn is_among(refused: &[Arc<Endpoint>], endpoint: &Arc<Endpoint>) -> bool {

@@ -8,12 +8,14 @@ use std::time::Duration;
 pub(crate) const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of a request's head, its first line included: what nginx and Apache accept by default, taken together.
 pub(crate) const HEADER_BYTES_MAX: usize = 32 * 1024;
-/// Header fields of a request or response.
-pub(crate) const HEADERS_MAX: usize = 128;
-/// Bytes read ahead on a connection: with back-pressure, all that a body needs in memory.
-pub(crate) const BUFFER_BYTES_MAX: usize = 128 * 1024;
 /// Connections of one thread; further ones wait in the listening socket.
 pub(crate) const CONNECTIONS_MAX: usize = 8192;
+/// A connection that waits for a request while the node stops: whoever is about to ask still can.
+pub(crate) const STOPPING_IDLE: Duration = Duration::from_secs(2);
+/// After the last response, for the client to have read it.
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
+/// Bytes that are read and dropped meanwhile.
+pub(crate) const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// Opening a connection to an instance on the same machine.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// From the request's last byte to the response's first: Cloud Run's default request time-out.

@@ -14,16 +14,22 @@ use crate::statistics::{RevisionStatistics, StepStatistics};
 /// Where every host leads.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    hosts: HashMap<String, Target>,
+    hosts: HashMap<String, Host>,
     services: HashMap<String, Arc<ServiceRoute>>,
 }
 
-/// Where a host leads.
-#[derive(Debug, Clone)]
-pub(crate) enum Target {
+/// Where a request goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Target<'a> {
     /// To a service, by shares.
-    Service(Arc<ServiceRoute>),
+    Service(&'a ServiceRoute),
     /// To one revision, whatever its share.
+    Revision(&'a Choice),
+}
+
+#[derive(Debug)]
+enum Host {
+    Service(Arc<ServiceRoute>),
     Revision(Choice),
 }
 
@@ -96,11 +102,11 @@ impl Table {
                 table
                     .hosts
                     .entry(host.to_ascii_lowercase())
-                    .or_insert_with(|| Target::Service(Arc::clone(route)));
+                    .or_insert_with(|| Host::Service(Arc::clone(route)));
             }
             for (tag, revision) in &route.tags {
                 if let Some(choice) = route.revisions.get(revision) {
-                    let target = Target::Revision(choice.clone());
+                    let target = Host::Revision(choice.clone());
                     table
                         .hosts
                         .entry(format!("{tag}---{own}").to_ascii_lowercase())
@@ -115,14 +121,17 @@ impl Table {
     }
 
     /// Where a host (lower case, without port) leads.
-    pub(crate) fn host(&self, host: &str) -> Option<&Target> {
-        self.hosts.get(host)
+    pub(crate) fn host(&self, host: &str) -> Option<Target<'_>> {
+        Some(match self.hosts.get(host)? {
+            Host::Service(route) => Target::Service(route),
+            Host::Revision(choice) => Target::Revision(choice),
+        })
     }
 
     /// Where a revision's own address leads.
-    pub(crate) fn revision(&self, service: &str, revision: &str) -> Option<Target> {
+    pub(crate) fn revision(&self, service: &str, revision: &str) -> Option<Target<'_>> {
         let route = self.services.get(service)?;
-        Some(Target::Revision(route.revisions.get(revision)?.clone()))
+        route.revisions.get(revision).map(Target::Revision)
     }
 }
 

@@ -3,32 +3,52 @@
 //! In flight for all its life. The request itself was answered, by 101; how long the connection lasts afterwards is no
 //! latency, so it is counted at its start.
 
-use barq_judge::Outcome;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 
-use super::attempt::Attempt;
-use crate::instances::Admission;
+use super::http1::Framing;
+use super::wire::{Wire, poll_carry};
 
-/// Connects both sides as soon as both have changed protocol.
-pub(super) fn start(
-    client: OnUpgrade,
-    instance: OnUpgrade,
-    endpoint: Admission,
-    attempt: Option<Attempt>,
-) {
-    tokio::task::spawn_local(async move {
-        let gate = attempt.and_then(|mut attempt| attempt.finish_and_hold(Outcome::Answered(101)));
-        match tokio::try_join!(client, instance) {
-            Ok((client, instance)) => {
-                let (mut client, mut instance) = (TokioIo::new(client), TokioIo::new(instance));
-                if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut instance).await
-                {
-                    tracing::debug!(%error, "a tunnel ended");
-                }
-            }
-            Err(error) => tracing::debug!(%error, "a protocol was not changed"),
+/// Carries bytes until both sides have ended, or either broke.
+pub(super) async fn run(client: &mut Wire, instance: &mut Wire) {
+    for wire in [&mut *client, &mut *instance] {
+        wire.expect_body(Framing::UntilClose, false);
+    }
+    // The client's head has been written to it already.
+    instance.begin(Framing::UntilClose);
+    let (mut up, mut down) = (Some(()), Some(()));
+    poll_fn(|context| {
+        let is_over = pass(client, instance, &mut up, context).is_err()
+            || pass(instance, client, &mut down, context).is_err();
+        match is_over || (up.is_none() && down.is_none()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
-        drop((gate, endpoint));
-    });
+    })
+    .await;
+}
+
+/// One direction. At its end the other side is told, once everything has left.
+fn pass(
+    from: &mut Wire,
+    to: &mut Wire,
+    open: &mut Option<()>,
+    context: &mut Context<'_>,
+) -> Result<(), ()> {
+    if open.is_none() {
+        return Ok(());
+    }
+    match poll_carry(from, to, context) {
+        Poll::Pending => return Ok(()),
+        Poll::Ready(Err(_)) => return Err(()),
+        Poll::Ready(Ok(())) => {}
+    }
+    match to.poll_shutdown(context) {
+        Poll::Pending => Ok(()),
+        Poll::Ready(Ok(())) => {
+            *open = None;
+            Ok(())
+        }
+        Poll::Ready(Err(_)) => Err(()),
+    }
 }

@@ -4,26 +4,27 @@
 //! requests in flight end, and returns.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::task::Waker;
+use std::time::Instant;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use slab::Slab;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::LocalSet;
 
-use super::handle::{Entry, handle};
-use super::limits::{
-    ACCEPT_PAUSE, BUFFER_BYTES_MAX, CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, POOL_IDLE,
-};
+use super::buffers::Buffers;
+use super::exchange::Entry;
+use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, POOL_IDLE};
 use super::pool::Pool;
 use super::random::Random;
+use super::request::Origin;
 use super::swap::Reader;
-use super::{OnVerdict, ProxyLimits, Swap, Table};
+use super::transport::Transport;
+use super::{OnVerdict, ProxyLimits, Swap, Table, client};
 
 /// What a thread begins with.
 pub(super) struct Start {
@@ -52,8 +53,18 @@ pub(super) struct Worker {
     pub(super) limits: ProxyLimits,
     pub(super) on_verdict: OnVerdict,
     pub(super) started: Instant,
-    table: RefCell<Reader<Table>>,
+    pub(super) buffers: Rc<Buffers>,
+    table: RefCell<(Reader<Table>, Rc<Arc<Table>>)>,
     waiting: Rc<Cell<usize>>,
+    is_stopping: Cell<bool>,
+    /// The tasks of its connections: what waits for a request is to hear that the node stops.
+    connections: RefCell<Slab<Waker>>,
+}
+
+/// A connection that is told when the node stops.
+struct Watching<'a> {
+    worker: &'a Worker,
+    place: Option<usize>,
 }
 
 /// A place among the requests that wait for an instance.
@@ -75,9 +86,26 @@ pub(super) fn run(start: Start) {
 }
 
 impl Worker {
-    /// Looks at the table in force.
-    pub(super) fn with_table<R>(&self, look: impl FnOnce(&Table) -> R) -> R {
-        look(self.table.borrow_mut().read())
+    /// The table in force. Counted by this thread alone: no other waits for the count.
+    pub(super) fn table(&self) -> Rc<Arc<Table>> {
+        let (reader, seen) = &mut *self.table.borrow_mut();
+        let current = reader.read();
+        if !Arc::ptr_eq(seen, current) {
+            *seen = Rc::new(Arc::clone(current));
+        }
+        Rc::clone(seen)
+    }
+
+    /// Whether the node stops.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.get()
+    }
+
+    fn stop(&self) {
+        self.is_stopping.set(true);
+        for (_, waker) in self.connections.borrow().iter() {
+            waker.wake_by_ref();
+        }
     }
 
     /// A place among the waiting, unless there are `most` already.
@@ -87,6 +115,29 @@ impl Worker {
             self.waiting.set(waiting + 1);
             WaitingPlace(Rc::clone(&self.waiting))
         })
+    }
+}
+
+impl<'a> Watching<'a> {
+    fn new(worker: &'a Worker) -> Self {
+        let place = None;
+        Self { worker, place }
+    }
+
+    /// The task that is to be woken; a connection's is always the same.
+    fn wake(&mut self, waker: &Waker) {
+        if self.place.is_none() {
+            let mut connections = self.worker.connections.borrow_mut();
+            self.place = Some(connections.insert(waker.clone()));
+        }
+    }
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.worker.connections.borrow_mut().remove(place);
+        }
     }
 }
 
@@ -107,6 +158,8 @@ async fn serve(start: Start) {
         mut commands,
         stopped,
     } = start;
+    let mut reader = table.reader();
+    let seen = Rc::new(Arc::clone(reader.read()));
     let worker = Rc::new(Worker {
         thread,
         pool: Pool::default(),
@@ -114,8 +167,11 @@ async fn serve(start: Start) {
         limits,
         on_verdict,
         started,
-        table: RefCell::new(table.reader()),
+        buffers: Rc::default(),
+        table: RefCell::new((reader, seen)),
         waiting: Rc::default(),
+        is_stopping: Cell::new(false),
+        connections: RefCell::default(),
     });
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let accept = |listener, entry, until: Option<watch::Receiver<()>>| {
@@ -148,6 +204,7 @@ async fn serve(start: Start) {
             _ = prune.tick() => worker.pool.prune(),
         }
     }
+    worker.stop();
     let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
     if tokio::time::timeout(worker.limits.drain, connections.acquire_many(all))
         .await
@@ -177,7 +234,6 @@ async fn accept(
             return;
         }
     };
-    let stop = stopped.clone();
     loop {
         let Ok(place) = Arc::clone(&connections).acquire_owned().await else {
             return;
@@ -188,14 +244,8 @@ async fn accept(
         };
         match accepted {
             Ok((stream, client)) => {
-                let connection = serve_connection(
-                    Rc::clone(&worker),
-                    Rc::clone(&entry),
-                    stream,
-                    client,
-                    stop.clone(),
-                    place,
-                );
+                let (worker, entry) = (Rc::clone(&worker), Rc::clone(&entry));
+                let connection = serve_connection(worker, entry, stream, client, place);
                 tokio::task::spawn_local(connection);
             }
             Err(error) => {
@@ -211,36 +261,22 @@ async fn serve_connection(
     entry: Rc<Entry>,
     stream: TcpStream,
     client: SocketAddr,
-    mut stopped: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was closed before it was served");
         return;
     }
-    let header_read: Duration = worker.limits.header_read;
-    let service = service_fn(move |request| {
-        handle(Rc::clone(&worker), Rc::clone(&entry), client.ip(), request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_read)
-        .max_headers(HEADERS_MAX)
-        .max_header_size(HEADER_BYTES_MAX)
-        .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = said(&mut stopped) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%client, %error, "a connection ended");
-    }
+    let origin = Origin::new(client.ip(), "http");
+    let served = Rc::clone(&worker);
+    let serving = client::serve(served, &entry, Transport::Plain(stream), origin);
+    tokio::pin!(serving);
+    let mut watching = Watching::new(&worker);
+    poll_fn(|context| {
+        watching.wake(context.waker());
+        serving.as_mut().poll(context)
+    })
+    .await;
 }
 
 /// Resolves when the flag is set, or can never be; holds no guard of it then.
