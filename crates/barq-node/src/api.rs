@@ -73,6 +73,9 @@ pub struct RevisionConfiguration {
     pub instances: InstanceRange,
     /// Requests that one instance handles at a time; scaling aims at 70 % of it.
     pub concurrency: u32,
+    /// What its instances speak, to users' requests and to probes alike.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// The probes, `flow.md` section 4.
     pub health: HealthConfiguration,
     /// Thousandths of a CPU.
@@ -90,6 +93,17 @@ pub struct InstanceRange {
     pub min: u32,
     /// Never exceeded.
     pub max: u32,
+}
+
+/// What an instance speaks on its port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, by prior knowledge: what gRPC needs.
+    H2c,
 }
 
 /// The probes of `flow.md` section 4.

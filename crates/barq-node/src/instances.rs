@@ -244,12 +244,13 @@ impl Instances {
             });
         };
         let health = &configured.configuration.health;
+        let protocol = configured.configuration.protocol;
         let deadline = Instant::now() + PROBES_TAKE_MAX;
         let questions = endpoints.iter().flat_map(|endpoint| {
             [&health.liveness, &health.readiness].map(|probe| async move {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let timeout = Duration::from_millis(probe.timeout_ms).min(left);
-                let answer = probe::ask(endpoint.address(), &probe.path, timeout).await;
+                let answer = probe::ask(endpoint.address(), protocol, &probe.path, timeout).await;
                 answer.err().map(|failure| {
                     format!("instance {}: {}", endpoint.id(), words::chain(&failure))
                 })

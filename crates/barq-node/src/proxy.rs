@@ -12,6 +12,7 @@ mod deadline;
 mod exchange;
 mod forward;
 mod http1;
+mod http2;
 mod instance;
 mod limits;
 mod pool;

@@ -96,6 +96,7 @@ pub(super) fn revision(
             max: range.max,
         },
         concurrency: settings.concurrency,
+        protocol: api::Protocol::Http1,
         health: health(&revision.health),
         cpu_milli: settings.cpu_millis,
         memory_bytes: settings.memory_bytes,

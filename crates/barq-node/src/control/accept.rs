@@ -323,6 +323,7 @@ impl Services {
                     statistics: RevisionStatistics::new(self.threads),
                     ready,
                     concurrency: configuration.concurrency,
+                    protocol: configuration.protocol,
                 };
                 state.revisions.insert(name.clone(), Arc::new(revision));
             }

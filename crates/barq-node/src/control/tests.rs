@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::api::{
     CanaryConfiguration, CanaryCounts, HealthConfiguration, InstanceRange, ProbeConfiguration,
-    RevisionConfiguration, RevisionObservation, ServiceConfiguration, Share,
+    Protocol, RevisionConfiguration, RevisionObservation, ServiceConfiguration, Share,
 };
 use crate::instances::ReadySet;
 
@@ -72,6 +72,7 @@ pub(crate) fn revision(name: &str) -> RevisionConfiguration {
         environment: BTreeMap::new(),
         instances: InstanceRange { min: 1, max: 1 },
         concurrency: 1000,
+        protocol: Protocol::Http1,
         health: HealthConfiguration {
             startup: probe.clone(),
             liveness: probe.clone(),

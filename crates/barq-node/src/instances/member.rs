@@ -103,6 +103,7 @@ impl Member {
             restarts: 0,
             phase: Phase::Starting,
             health: configuration.health.clone(),
+            protocol: configuration.protocol,
             drain_ms: configuration.drain_ms,
         };
         let drain = Duration::from_millis(configuration.drain_ms);
@@ -333,9 +334,9 @@ impl Member {
             configuration.path.clone(),
             Duration::from_millis(configuration.timeout_ms),
         );
-        let address = address(self.record.port);
+        let (address, protocol) = (address(self.record.port), self.record.protocol);
         self.probes.push(Box::pin(async move {
-            let answer = probe::ask(address, &path, timeout).await;
+            let answer = probe::ask(address, protocol, &path, timeout).await;
             Answer {
                 probe,
                 failure: answer.err().map(|failure| words::chain(&failure)),

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{HealthConfiguration, RevisionConfiguration};
+use crate::api::{HealthConfiguration, Protocol, RevisionConfiguration};
 
 /// The record's file.
 const RECORD: &str = "instance.json";
@@ -47,6 +47,9 @@ pub(super) struct InstanceRecord {
     pub(super) phase: Phase,
     /// How it is probed: it is adopted before its configuration is known again.
     pub(super) health: HealthConfiguration,
+    /// How probes ask.
+    #[serde(default)]
+    pub(super) protocol: Protocol,
     /// How long it may drain.
     pub(super) drain_ms: u64,
 }

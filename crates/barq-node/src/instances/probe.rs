@@ -8,10 +8,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
+
+use crate::api::Protocol;
 
 /// What is read of an answer, in bytes; a longer one is cut off.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -46,10 +49,11 @@ pub(super) enum ProbeFailure {
 /// Asks a path; connection and answer together may take `timeout`.
 pub(super) async fn ask(
     address: SocketAddr,
+    protocol: Protocol,
     path: &str,
     timeout: Duration,
 ) -> Result<(), ProbeFailure> {
-    match tokio::time::timeout(timeout, get(address, path)).await {
+    match tokio::time::timeout(timeout, get(address, protocol, path)).await {
         Ok(answer) => answer,
         Err(_) => Err(ProbeFailure::TimedOut {
             path: path.to_owned(),
@@ -58,11 +62,10 @@ pub(super) async fn ask(
     }
 }
 
-async fn get(address: SocketAddr, path: &str) -> Result<(), ProbeFailure> {
-    let request = Request::get(path)
+async fn get(address: SocketAddr, protocol: Protocol, path: &str) -> Result<(), ProbeFailure> {
+    let request = Request::get(format!("http://{address}{path}"))
         .header(header::HOST, address.to_string())
         .header(header::USER_AGENT, "barq-probe")
-        .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|source| ProbeFailure::Path {
             path: path.to_owned(),
@@ -78,33 +81,11 @@ async fn get(address: SocketAddr, path: &str) -> Result<(), ProbeFailure> {
         path: path.to_owned(),
         source,
     };
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(no_answer)?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(no_answer)?;
-        let status = response.status();
-        let mut body = response.into_body();
-        let mut read = Vec::new();
-        while read.len() < BODY_BYTES_MAX
-            && let Some(frame) = body.frame().await
-        {
-            if let Some(data) = frame.map_err(no_answer)?.data_ref() {
-                read.extend_from_slice(data);
-            }
-        }
-        Ok((status, read))
+    let response = match protocol {
+        Protocol::Http1 => over_http1(stream, request).await,
+        Protocol::H2c => over_http2(stream, request).await,
     };
-    let mut exchange = std::pin::pin!(exchange);
-    let answered = tokio::select! {
-        answered = &mut exchange => answered,
-        // The connection may end first with the answer already handed over.
-        ended = connection => match exchange.await {
-            Err(failure) => Err(ended.err().map_or(failure, no_answer)),
-            answered => answered,
-        },
-    };
-    let (status, body) = answered?;
+    let (status, body) = response.map_err(no_answer)?;
     if status.is_success() {
         return Ok(());
     }
@@ -114,6 +95,60 @@ async fn get(address: SocketAddr, path: &str) -> Result<(), ProbeFailure> {
         status,
         body,
     })
+}
+
+async fn over_http1(
+    stream: TcpStream,
+    mut request: Request<Empty<Bytes>>,
+) -> hyper::Result<(StatusCode, Vec<u8>)> {
+    let path = request.uri().path_and_query().cloned();
+    *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+    let close = HeaderValue::from_static("close");
+    request.headers_mut().insert(header::CONNECTION, close);
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    answered(connection, async { sender.send_request(request).await }).await
+}
+
+async fn over_http2(
+    stream: TcpStream,
+    mut request: Request<Empty<Bytes>>,
+) -> hyper::Result<(StatusCode, Vec<u8>)> {
+    // The authority says it already.
+    request.headers_mut().remove(header::HOST);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    answered(connection, async { sender.send_request(request).await }).await
+}
+
+/// Drives the connection until the answer has been read.
+async fn answered(
+    connection: impl Future<Output = hyper::Result<()>>,
+    sent: impl Future<Output = hyper::Result<Response<Incoming>>>,
+) -> hyper::Result<(StatusCode, Vec<u8>)> {
+    let exchange = async {
+        let response = sent.await?;
+        let status = response.status();
+        let mut body = response.into_body();
+        let mut read = Vec::new();
+        while read.len() < BODY_BYTES_MAX
+            && let Some(frame) = body.frame().await
+        {
+            if let Some(data) = frame?.data_ref() {
+                read.extend_from_slice(data);
+            }
+        }
+        Ok((status, read))
+    };
+    let mut exchange = std::pin::pin!(exchange);
+    tokio::select! {
+        answered = &mut exchange => answered,
+        // The connection may end first with the answer already handed over.
+        ended = connection => match exchange.await {
+            Err(failure) => Err(ended.err().unwrap_or(failure)),
+            answered => answered,
+        },
+    }
 }
 
 fn quote(body: &str) -> String {

@@ -15,19 +15,22 @@ use tokio::time::Instant;
 use super::deadline::Deadline;
 use super::exchange::{Entry, exchange};
 use super::forward::Asked;
-use super::http1::{FIELDS_MAX, Field, HeadEnd, Refused, read_line};
+use super::http1::{FIELDS_MAX, Field, HeadEnd, Refused, read_line, request_framing};
+use super::http2::{self, PREFACE};
 use super::limits::{HEADER_BYTES_MAX, LINGER, LINGER_BYTES_MAX, STOPPING_IDLE};
 use super::request::{Origin, Request};
 use super::respond::{Ending, Responding, reply};
 use super::response::Reply;
 use super::transport::Transport;
-use super::wire::Wire;
+use super::wire::{self, Wire};
 use super::worker::Worker;
 
 /// What the connection brought.
 enum Came {
     /// A request.
     Request,
+    /// The first word of HTTP/2.
+    Http2,
     /// Something that is none.
     Refused(Refused),
     /// Nothing more.
@@ -39,24 +42,32 @@ struct Connection {
     worker: Rc<Worker>,
     origin: Origin,
     wire: Wire,
+    is_first: bool,
     deadline: Deadline,
     request: Request,
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(worker: Rc<Worker>, entry: &Entry, transport: Transport, origin: Origin) {
-    let wire = Wire::new(transport, &worker.buffers);
+pub(super) async fn serve(
+    worker: Rc<Worker>,
+    entry: Rc<Entry>,
+    transport: Transport,
+    origin: Origin,
+) {
+    let wire = Wire::Connection(wire::Connection::new(transport, &worker.buffers));
     let mut connection = Connection {
         worker,
         origin,
         wire,
+        is_first: true,
         deadline: Deadline::default(),
         request: Request::default(),
     };
     loop {
         let ending = match connection.next().await {
-            Came::Request => connection.answer(entry).await,
+            Came::Request => connection.answer(&entry).await,
             Came::Refused(refused) => connection.refuse(refused).await,
+            Came::Http2 => return connection.multiplex(entry).await,
             Came::Nothing => return,
         };
         match ending {
@@ -71,7 +82,8 @@ impl Connection {
     async fn next(&mut self) -> Came {
         match self.head().await {
             Ok(Some(length)) => match self.read(length) {
-                Ok(()) => Came::Request,
+                Ok(true) => Came::Request,
+                Ok(false) => Came::Http2,
                 Err(refused) => Came::Refused(refused),
             },
             Ok(None) => Came::Nothing,
@@ -83,10 +95,13 @@ impl Connection {
     async fn head(&mut self) -> Result<Option<usize>, Refused> {
         let Self {
             worker,
-            wire,
+            wire: Wire::Connection(wire),
             deadline,
             ..
-        } = self;
+        } = self
+        else {
+            return Ok(None);
+        };
         let (mut end, mut since, mut is_idle) = (HeadEnd::default(), Instant::now(), true);
         poll_fn(|context| {
             loop {
@@ -128,15 +143,30 @@ impl Connection {
         .await
     }
 
-    fn read(&mut self, length: usize) -> Result<(), Refused> {
+    /// Takes in the head. False: it is the first word of HTTP/2, and stays where it is.
+    fn read(&mut self, length: usize) -> Result<bool, Refused> {
+        let Wire::Connection(wire) = &mut self.wire else {
+            return Ok(false);
+        };
+        let head = &wire.data()[..length];
+        if std::mem::take(&mut self.is_first) && PREFACE.starts_with(head) {
+            return Ok(false);
+        }
         let mut fields = [const { std::mem::MaybeUninit::<Field<'_>>::uninit() }; FIELDS_MAX];
-        let (line, fields) = read_line(&self.wire.data()[..length], &mut fields)?;
-        let request = &mut self.request;
-        request.read(line, fields, &self.origin, &self.worker.random)?;
-        let (framing, waits) = (request.framing(), request.waits_to_continue);
-        self.wire.consume(length);
-        self.wire.expect_body(framing, waits);
-        Ok(())
+        let (line, fields) = read_line(head, &mut fields)?;
+        let framing = request_framing(fields, line.version)?;
+        let (origin, random) = (&self.origin, &self.worker.random);
+        self.request.read(line, framing, fields, origin, random)?;
+        wire.consume(length);
+        wire.expect_body(framing, self.request.waits_to_continue);
+        Ok(true)
+    }
+
+    async fn multiplex(self, entry: Rc<Entry>) {
+        if let Wire::Connection(wire) = self.wire {
+            let origin = Rc::new(self.origin);
+            http2::serve(self.worker, entry, wire.into_transport(), origin).await;
+        }
     }
 
     async fn answer(&mut self, entry: &Entry) -> Ending {
@@ -162,7 +192,9 @@ impl Connection {
     /// Closes so that the client can read what it was sent: a socket that is closed while something arrives takes back what
     /// it has sent (RFC 9112, section 9.6).
     async fn close(mut self) {
-        let wire = &mut self.wire;
+        let Wire::Connection(wire) = &mut self.wire else {
+            return;
+        };
         let lingering = async {
             if poll_fn(|context| wire.poll_shutdown(context))
                 .await

@@ -6,6 +6,7 @@
 //! begins. It must not know shares, shields or counts.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -15,13 +16,14 @@ use tokio::time::Instant;
 
 use super::Choice;
 use super::deadline::Deadline;
-use super::instance::Instance;
+use super::instance::{ConnectError, Instance, NoResponse, connect_multiplexed};
 use super::limits::{INSTANCE_POLL, TRIES_MAX, WAITING_MAX};
 use super::request::Request;
 use super::response::{Learned, Mark};
 use super::upload::{Pace, Upload};
 use super::wire::{Unsent, Wire};
 use super::worker::Worker;
+use crate::api::Protocol;
 use crate::instances::{Admission, Endpoint};
 
 /// A request that came over a connection.
@@ -87,20 +89,14 @@ pub(super) async fn forward(
         };
         check(gate)?;
         let address = endpoint.endpoint().address();
-        let pool = &asked.worker.pool;
-        let kept = (!fresh).then(|| pool.take(address, std::time::Instant::now()));
-        let kept = kept.flatten();
-        let is_kept = kept.is_some();
-        let instance = match kept {
-            Some(instance) => instance,
-            None => match Instance::connect(address, &asked.worker.buffers).await {
-                Ok(instance) => instance,
-                Err(error) => {
-                    tracing::debug!(%address, %error, "no connection to an instance");
-                    refused.push(Arc::clone(endpoint.endpoint()));
-                    continue;
-                }
-            },
+        let reached = reach(asked.worker, choice.revision.protocol, address, fresh).await;
+        let (instance, is_kept) = match reached {
+            Ok(reached) => reached,
+            Err(error) => {
+                tracing::debug!(%address, %error, "no connection to an instance");
+                refused.push(Arc::clone(endpoint.endpoint()));
+                continue;
+            }
         };
         check(gate)?;
         let attempted = send(asked, instance, choice, patience, unsent.take()).await;
@@ -119,7 +115,7 @@ pub(super) async fn forward(
             }
         };
         let again = match failed {
-            Failed::Unsent(_) => true,
+            Failed::Unsent(_) => unsent.is_some() || asked.is_whole(),
             Failed::Sent(Failure::Broken) => is_kept && asked.request.is_replayable(),
             Failed::Sent(_) | Failed::Withdrawn | Failed::Client => false,
         };
@@ -130,6 +126,33 @@ pub(super) async fn forward(
         fresh = true;
     }
     Err(failed)
+}
+
+/// A kept connection to the instance or a new one, and whether it was kept.
+async fn reach(
+    worker: &Worker,
+    protocol: Protocol,
+    address: SocketAddr,
+    fresh: bool,
+) -> Result<(Instance, bool), ConnectError> {
+    let pool = &worker.pool;
+    match protocol {
+        Protocol::Http1 => {
+            let kept = (!fresh).then(|| pool.take(address, std::time::Instant::now()));
+            match kept.flatten() {
+                Some(instance) => Ok((instance, true)),
+                None => Ok((Instance::connect(address, &worker.buffers).await?, false)),
+            }
+        }
+        Protocol::H2c => match (!fresh).then(|| pool.multiplexed(address)).flatten() {
+            Some(sender) => Ok((Instance::stream(address, sender), true)),
+            None => {
+                let sender = connect_multiplexed(address).await?;
+                pool.share(address, sender.clone());
+                Ok((Instance::stream(address, sender), false))
+            }
+        },
+    }
 }
 
 /// What comes of sending: the head of the response and whether the body was sent whole; or why not, and what did not leave.
@@ -147,26 +170,22 @@ async fn send(
         revision: Some(&choice.revision.name),
         request_id: request.id(),
     };
-    match unsent {
-        Some(unsent) => instance.wire.put_unsent(unsent),
-        None => instance
-            .wire
-            .begin(request.framing())
-            .extend_from_slice(request.head()),
-    }
     let mut upload = Upload::default();
     let before = instance.wire.moved();
+    instance.ask(request, unsent);
     let mut pace = Pace::new();
     let answered = poll_fn(|context| {
         if let Err(failed) = upload.poll(asked.client, &mut instance.wire, context) {
             return Poll::Ready(Err(failed));
         }
-        match instance.poll_head(context, request.is_head(), mark) {
+        match instance.poll_head(context, request.is_head(), mark, before) {
             Poll::Ready(Ok(learned)) => return Poll::Ready(Ok(learned)),
-            Poll::Ready(Err(_)) if instance.wire.moved() == before => {
+            Poll::Ready(Err(NoResponse::Unsent)) => {
                 return Poll::Ready(Err(Failed::Unsent(Failure::Broken)));
             }
-            Poll::Ready(Err(_)) => return Poll::Ready(Err(Failed::Sent(Failure::Broken))),
+            Poll::Ready(Err(NoResponse::Broken)) => {
+                return Poll::Ready(Err(Failed::Sent(Failure::Broken)));
+            }
             Poll::Pending => {}
         }
         // While a body is on its way the instance may take its time: the deadline moves with the body's last part.
@@ -182,10 +201,7 @@ async fn send(
     });
     match answered.await {
         Ok(learned) => Ok((learned, instance, upload == Upload::Done)),
-        Err(Failed::Unsent(failure)) => {
-            let unsent = instance.wire.take_unsent();
-            Err((Failed::Unsent(failure), Some(unsent)))
-        }
+        Err(Failed::Unsent(failure)) => Err((Failed::Unsent(failure), instance.take_unsent())),
         Err(failed) => Err((failed, None)),
     }
 }

@@ -15,12 +15,12 @@ mod request;
 mod response;
 
 pub(super) use decoder::{Decoded, Decoder, Malformed};
-pub(super) use encoder::Encoder;
+pub(super) use encoder::{Encoder, WrongLength};
 pub(super) use fields::{Field, Known, is_listed, known, list_items};
 pub(super) use framing::Framing;
 pub(super) use head_end::HeadEnd;
 pub(super) use host::host_of;
-pub(super) use request::{Line, Refused, read_line, request_framing};
+pub(super) use request::{Line, Refused, Target, Version, read_line, request_framing};
 pub(super) use response::{ResponseLine, response_framing};
 
 /// Fields of a request or response; more are refused.

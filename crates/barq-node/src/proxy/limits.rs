@@ -10,6 +10,12 @@ pub(crate) const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// Connections of one thread; further ones wait in the listening socket.
 pub(crate) const CONNECTIONS_MAX: usize = 8192;
+/// Requests at a time on an HTTP/2 connection; as many as RFC 9113 asks for at least.
+pub(crate) const STREAMS_MAX: u32 = 128;
+/// Bytes of a body in flight on an HTTP/2 stream …
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// … and of all of them on a connection.
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// A connection that waits for a request while the node stops: whoever is about to ask still can.
 pub(crate) const STOPPING_IDLE: Duration = Duration::from_secs(2);
 /// After the last response, for the client to have read it.

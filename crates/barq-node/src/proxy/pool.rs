@@ -10,13 +10,15 @@ use std::net::SocketAddr;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
-use super::instance::Instance;
+use super::instance::{Instance, Multiplexed};
 use super::limits::{POOL_CONNECTIONS_MAX, POOL_IDLE};
+use super::wire::Wire;
 
 /// Idle connections by the instance's address.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     idle: RefCell<HashMap<SocketAddr, Vec<Idle>>>,
+    multiplexed: RefCell<HashMap<SocketAddr, Multiplexed>>,
 }
 
 #[derive(Debug)]
@@ -43,8 +45,10 @@ impl Pool {
     pub(super) fn put(&self, mut instance: Instance, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         let kept = idle.entry(instance.address).or_default();
-        if kept.len() < POOL_CONNECTIONS_MAX {
-            instance.wire.rest();
+        if let Wire::Connection(connection) = &mut instance.wire
+            && kept.len() < POOL_CONNECTIONS_MAX
+        {
+            connection.rest();
             let since = now;
             kept.push(Idle { instance, since });
         }
@@ -53,6 +57,19 @@ impl Pool {
     /// Forgets the connections to an instance: one of them turned out closed, so the others probably are.
     pub(super) fn forget(&self, address: SocketAddr) {
         self.idle.borrow_mut().remove(&address);
+        self.multiplexed.borrow_mut().remove(&address);
+    }
+
+    /// An HTTP/2 connection that many requests share.
+    pub(super) fn multiplexed(&self, address: SocketAddr) -> Option<Multiplexed> {
+        let multiplexed = self.multiplexed.borrow();
+        let sender = multiplexed.get(&address)?;
+        (!sender.is_closed()).then(|| sender.clone())
+    }
+
+    /// Shares an HTTP/2 connection.
+    pub(super) fn share(&self, address: SocketAddr, sender: Multiplexed) {
+        self.multiplexed.borrow_mut().insert(address, sender);
     }
 
     /// Lets go what is old.
@@ -61,11 +78,19 @@ impl Pool {
             kept.retain(|idle| idle.since.elapsed() < POOL_IDLE);
             !kept.is_empty()
         });
+        self.multiplexed
+            .borrow_mut()
+            .retain(|_, sender| !sender.is_closed());
     }
 }
 
 /// Whether nothing has come since: neither the end, nor anything that nobody asked for.
 fn is_silent(instance: &mut Instance) -> bool {
     let mut context = Context::from_waker(Waker::noop());
-    instance.wire.poll_gone(&mut context).is_pending() && instance.wire.data().is_empty()
+    match &mut instance.wire {
+        Wire::Connection(connection) => {
+            connection.poll_gone(&mut context).is_pending() && connection.data().is_empty()
+        }
+        Wire::Stream(_) => false,
+    }
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use http::StatusCode;
 
 use super::http1::{
-    Field, Framing, Known, Line, Refused, host_of, is_listed, known, list_items, request_framing,
+    Field, Framing, Known, Line, Refused, Version, host_of, is_listed, known, list_items,
 };
 use super::random::Random;
 
@@ -40,8 +40,8 @@ pub(super) struct Request {
     framing: Option<Framing>,
     /// The client's connection ends with the response.
     pub(super) closes: bool,
-    /// HTTP/1.0.
-    pub(super) is_old: bool,
+    /// How it was asked.
+    pub(super) version: Version,
     /// The client sends its body when it is asked to.
     pub(super) waits_to_continue: bool,
     /// It asks to change the protocol.
@@ -82,6 +82,7 @@ impl Request {
     pub(super) fn read(
         &mut self,
         line: Line<'_>,
+        framing: Framing,
         fields: &[Field<'_>],
         origin: &Origin,
         random: &Random,
@@ -92,26 +93,33 @@ impl Request {
                 detail: "CONNECT and TRACE are not passed on",
             });
         }
-        let framing = request_framing(fields, line.is_old)?;
         let learned = learn(fields)?;
         let authority = match (line.target.authority, learned.host) {
-            (Some(authority), Some(_)) => authority.as_bytes(),
-            (Some(authority), None) if line.is_old => authority.as_bytes(),
+            (None, None) => return Err(Refused::bad("there is no host")),
             (None, Some(host)) => host,
-            (_, None) => return Err(Refused::bad("there is no host")),
+            (Some(authority), Some(host))
+                if line.version == Version::Http2 && authority.as_bytes() != host =>
+            {
+                return Err(Refused::bad("there are two hosts"));
+            }
+            (Some(_), None) if line.version == Version::Http11 => {
+                return Err(Refused::bad("there is no host"));
+            }
+            (Some(authority), _) => authority.as_bytes(),
         };
         self.host.clear();
         if !host_of(authority, &mut self.host) {
             return Err(Refused::bad("the host is not valid"));
         }
         self.framing = Some(framing);
-        self.is_old = line.is_old;
-        self.closes = learned.closes || (line.is_old && !learned.keeps);
-        self.waits_to_continue = learned.expects && !line.is_old && !framing.is_empty();
+        self.version = line.version;
+        let is_old = line.version == Version::Http10;
+        self.closes = learned.closes || (is_old && !learned.keeps);
+        self.waits_to_continue = learned.expects && !is_old && !framing.is_empty();
         // A change to HTTP/2 within the connection would hide what follows from whoever reads only the first request.
         let upgrade = learned.upgrade.filter(|protocol| {
             learned.is_asked_to_upgrade
-                && !line.is_old
+                && line.version == Version::Http11
                 && framing == Framing::None
                 && !is_listed(protocol, b"h2c")
         });

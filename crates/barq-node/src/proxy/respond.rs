@@ -14,7 +14,7 @@ use super::Revision;
 use super::attempt::Attempt;
 use super::deadline::Deadline;
 use super::forward::{Answer, Asked};
-use super::http1::Framing;
+use super::http1::{Framing, Version};
 use super::request::{Request, write_decimal};
 use super::response::{Mark, Reply};
 use super::tunnel;
@@ -76,7 +76,8 @@ pub(super) async fn respond(
     let responding = &mut Responding::of(asked);
     if status == 101 {
         let request_id = responding.request.map_or("", Request::id);
-        if !responding.request.is_some_and(|request| request.upgrades) {
+        let is_asked = responding.request.is_some_and(|request| request.upgrades);
+        let Some(head) = responding.client.begin_switch().filter(|_| is_asked) else {
             let failure = Failure::Broken;
             if let Some(attempt) = &mut attempt {
                 let status = Some(status);
@@ -89,11 +90,10 @@ pub(super) async fn respond(
             let (status, title) = (StatusCode::BAD_GATEWAY, "The service did not answer");
             let problem = Reply::problem(status, title, failure.words(), mark);
             return reply(responding, &problem).await;
-        }
-        let held = attempt.and_then(|mut attempt| attempt.finish_and_hold(Outcome::Answered(101)));
-        let head = responding.client.begin(Framing::UntilClose);
+        };
         head.extend_from_slice(&instance.head);
         head.extend_from_slice(b"\r\n");
+        let held = attempt.and_then(|mut attempt| attempt.finish_and_hold(Outcome::Answered(101)));
         tunnel::run(responding.client, &mut instance.wire).await;
         drop((held, endpoint));
         return Ending::Cut;
@@ -134,11 +134,15 @@ pub(super) async fn respond(
 
 /// Answers without an instance.
 pub(super) async fn reply(responding: &mut Responding<'_>, reply: &Reply) -> Ending {
-    let framing = Framing::Length(reply.body.len() as u64);
+    let is_head = responding.request.is_some_and(Request::is_head);
+    let framing = match responding.client {
+        Wire::Stream(_) if is_head => Framing::None,
+        _ => Framing::Length(reply.body.len() as u64),
+    };
     // A body that nobody has read would be taken for the next request.
     let closes = closes(responding) || !responding.client.body_has_ended();
     write_head(responding, &reply.head, framing, closes);
-    if !responding.request.is_some_and(Request::is_head) {
+    if !is_head {
         responding.client.write_body(&reply.body);
     }
     match flush(responding).await {
@@ -150,7 +154,9 @@ pub(super) async fn reply(responding: &mut Responding<'_>, reply: &Reply) -> End
 
 /// Writes the head, and says whether the connection ends with this response.
 fn begin(responding: &mut Responding<'_>, head: &[u8], framing: Framing) -> bool {
-    let is_old = responding.request.is_some_and(|request| request.is_old);
+    let is_old = responding
+        .request
+        .is_some_and(|request| request.version == Version::Http10);
     let framing = match framing {
         Framing::UntilClose if !is_old => Framing::Chunked,
         Framing::Chunked if is_old => Framing::UntilClose,
@@ -169,8 +175,14 @@ fn closes(responding: &Responding<'_>) -> bool {
 }
 
 fn write_head(responding: &mut Responding<'_>, head: &[u8], framing: Framing, closes: bool) {
-    let is_old = responding.request.is_some_and(|request| request.is_old);
-    let into = responding.client.begin(framing);
+    let is_old = responding
+        .request
+        .is_some_and(|request| request.version == Version::Http10);
+    let connection = match &mut responding.client {
+        Wire::Connection(connection) => connection,
+        Wire::Stream(stream) => return stream.respond(head, framing),
+    };
+    let into = connection.begin(framing);
     into.extend_from_slice(head);
     match framing {
         Framing::Length(length) => {

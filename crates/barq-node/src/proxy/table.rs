@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use barq_judge::Tripwire;
 
+use crate::api::Protocol;
 use crate::instances::{Endpoint, ReadySet};
 use crate::statistics::{RevisionStatistics, StepStatistics};
 
@@ -89,6 +90,8 @@ pub(crate) struct Revision {
     pub(crate) ready: Arc<ReadySet>,
     /// Requests that one instance handles at a time.
     pub(crate) concurrency: u32,
+    /// What its instances speak.
+    pub(crate) protocol: Protocol,
 }
 
 impl Table {

@@ -1,6 +1,7 @@
 //! The whole data path on real sockets: clients, the proxy's threads, the control, and back ends in this process.
 
 mod harness;
+mod http2;
 mod judging;
 mod passing;
 mod routing;

@@ -4,14 +4,35 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A connection's stream.
+/// A connection's stream, and what somebody else has read of it.
 #[derive(Debug)]
-pub(super) enum Transport {
-    /// As it is.
+pub(super) struct Transport {
+    read: Bytes,
+    stream: Stream,
+}
+
+#[derive(Debug)]
+enum Stream {
     Plain(TcpStream),
+}
+
+impl Transport {
+    /// Bytes as they are.
+    pub(super) fn plain(stream: TcpStream) -> Self {
+        Self {
+            read: Bytes::new(),
+            stream: Stream::Plain(stream),
+        }
+    }
+
+    /// Reads these bytes first.
+    pub(super) fn rewound(self, read: Bytes) -> Self {
+        Self { read, ..self }
+    }
 }
 
 impl AsyncRead for Transport {
@@ -20,8 +41,14 @@ impl AsyncRead for Transport {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, into),
+        let this = self.get_mut();
+        if !this.read.is_empty() {
+            let count = this.read.len().min(into.remaining());
+            into.put_slice(&this.read.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
+        match &mut this.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(context, into),
         }
     }
 }
@@ -32,20 +59,20 @@ impl AsyncWrite for Transport {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

@@ -6,16 +6,14 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use super::http1::Framing;
 use super::wire::{Wire, poll_carry};
 
 /// Carries bytes until both sides have ended, or either broke.
 pub(super) async fn run(client: &mut Wire, instance: &mut Wire) {
-    for wire in [&mut *client, &mut *instance] {
-        wire.expect_body(Framing::UntilClose, false);
-    }
     // The client's head has been written to it already.
-    instance.begin(Framing::UntilClose);
+    if !(client.switch(false) && instance.switch(true)) {
+        return;
+    }
     let (mut up, mut down) = (Some(()), Some(()));
     poll_fn(|context| {
         let is_over = pass(client, instance, &mut up, context).is_err()

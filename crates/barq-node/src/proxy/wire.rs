@@ -1,52 +1,28 @@
-//! One HTTP/1.1 connection, of a client or of an instance: what was read, what is to be written, and how far the body has
-//! come in either direction.
+//! What a request came by, or goes to an instance by: an HTTP/1.1 connection or an HTTP/2 stream.
 //!
-//! Nothing here waits: every function goes as far as it can. Small parts gather and leave in one call, with the head before
-//! them; large parts go from one socket to the other without a copy between. It must not know what is said over it.
+//! Both are read and written part by part and never wait within a call, so that one task carries a request's two bodies at
+//! once, whatever is spoken on either side. It must not know what is said.
+
+mod channel;
+mod connection;
+mod stream;
 
 use std::io;
-use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use super::http1::{Decoded, Framing};
 
-use super::buffers::{Buffers, Input};
-use super::http1::{Decoded, Decoder, Encoder, Framing};
-use super::transport::Transport;
+pub(super) use channel::Outgoing;
+pub(super) use connection::{Connection, Unsent};
+pub(super) use stream::Stream;
 
-/// Bytes that gather before they must leave.
-const OUTPUT_BYTES_MAX: usize = 96 * 1024;
-/// A part of this size is written from where it stands.
-const DIRECT_BYTES_MIN: usize = 16 * 1024;
-/// Says that the body may come (RFC 9110, section 10.1.1).
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-
-/// A connection.
+/// A way to carry a message.
 #[derive(Debug)]
-pub(super) struct Wire {
-    transport: Transport,
-    buffers: Rc<Buffers>,
-    input: Input,
-    decoder: Decoder,
-    output: Vec<u8>,
-    sent: usize,
-    encoder: Encoder,
-    /// The body that is written has been written to its end.
-    has_ended: bool,
-    /// Something of the body that is read has been taken.
-    is_taken: bool,
-    /// The other side waits to be asked for its body.
-    waits_to_continue: bool,
-    moved: u64,
-}
-
-/// The beginning of a message that did not leave.
-#[derive(Debug)]
-pub(super) struct Unsent {
-    output: Vec<u8>,
-    encoder: Encoder,
-    has_ended: bool,
+pub(super) enum Wire {
+    /// HTTP/1.1. It is the wire's whole size: one more allocation for each connection would be worse.
+    Connection(Connection),
+    /// HTTP/2.
+    Stream(Box<Stream>),
 }
 
 /// Why a body could not be carried on.
@@ -59,184 +35,174 @@ pub(super) enum CarryError {
 }
 
 impl Wire {
-    pub(super) fn new(transport: Transport, buffers: &Rc<Buffers>) -> Self {
-        Self {
-            transport,
-            buffers: Rc::clone(buffers),
-            input: Input::default(),
-            decoder: Decoder::new(Framing::None),
-            output: Vec::new(),
-            sent: 0,
-            encoder: Encoder::new(Framing::None),
-            has_ended: true,
-            is_taken: false,
-            waits_to_continue: false,
-            moved: 0,
-        }
-    }
-
-    /// What was read and not consumed.
-    pub(super) fn data(&self) -> &[u8] {
-        self.input.data()
-    }
-
-    pub(super) fn consume(&mut self, count: usize) {
-        self.input.consume(count);
-    }
-
     /// Bytes moved in either direction so far: whether something has happened since.
     pub(super) fn moved(&self) -> u64 {
-        self.moved
-    }
-
-    /// The next body that is read is framed so.
-    pub(super) fn expect_body(&mut self, framing: Framing, waits_to_continue: bool) {
-        self.decoder = Decoder::new(framing);
-        self.waits_to_continue = waits_to_continue;
-        self.is_taken = false;
-    }
-
-    /// Whether something of the body that is read has been taken: it can't be sent anew.
-    pub(super) fn is_taken(&self) -> bool {
-        self.is_taken
-    }
-
-    /// Whether the other side still waits to be asked for its body.
-    pub(super) fn waits_to_continue(&self) -> bool {
-        self.waits_to_continue
+        match self {
+            Self::Connection(connection) => connection.moved(),
+            Self::Stream(stream) => stream.moved(),
+        }
     }
 
     /// Whether the body that is read has ended.
     pub(super) fn body_has_ended(&self) -> bool {
-        self.decoder.has_ended()
-    }
-
-    /// A head to be sent, and how the body behind it is framed.
-    pub(super) fn begin(&mut self, framing: Framing) -> &mut Vec<u8> {
-        self.encoder = Encoder::new(framing);
-        self.has_ended = false;
-        if self.output.capacity() == 0 {
-            self.output = self.buffers.vector();
-        }
-        &mut self.output
-    }
-
-    /// The whole body behind the head.
-    pub(super) fn write_body(&mut self, body: &[u8]) {
-        self.output.extend_from_slice(body);
-        self.has_ended = true;
-    }
-
-    /// What was to be written, if nothing of it has left: to be said over another connection.
-    pub(super) fn take_unsent(&mut self) -> Unsent {
-        Unsent {
-            output: std::mem::take(&mut self.output),
-            encoder: self.encoder,
-            has_ended: self.has_ended,
+        match self {
+            Self::Connection(connection) => connection.body_has_ended(),
+            Self::Stream(stream) => stream.body_has_ended(),
         }
     }
 
-    /// Says what could not be said over another connection.
-    pub(super) fn put_unsent(&mut self, unsent: Unsent) {
-        self.output = unsent.output;
-        self.encoder = unsent.encoder;
-        self.has_ended = unsent.has_ended;
-        self.sent = 0;
+    /// Whether something of the body that is read has been taken: it can't be sent anew.
+    pub(super) fn is_taken(&self) -> bool {
+        match self {
+            Self::Connection(connection) => connection.is_taken(),
+            Self::Stream(stream) => stream.is_taken(),
+        }
+    }
+
+    /// Whether the other side still waits to be asked for its body.
+    pub(super) fn waits_to_continue(&self) -> bool {
+        match self {
+            Self::Connection(connection) => connection.waits_to_continue(),
+            Self::Stream(_) => false,
+        }
     }
 
     /// Whether everything has left.
     pub(super) fn is_flushed(&self) -> bool {
-        self.sent == self.output.len()
-    }
-
-    /// Nothing is on its way: gives the memory back.
-    pub(super) fn rest(&mut self) {
-        self.input.rest(&self.buffers);
-        if self.is_flushed() && self.output.capacity() > 0 {
-            self.buffers.keep_vector(std::mem::take(&mut self.output));
-            self.sent = 0;
+        match self {
+            Self::Connection(connection) => connection.is_flushed(),
+            Self::Stream(stream) => stream.is_flushed(),
         }
     }
 
-    /// Reads once. 0: the other side has ended, or a whole block waits to be consumed.
-    pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut room = ReadBuf::new(self.input.room(&self.buffers));
-        ready!(Pin::new(&mut self.transport).poll_read(context, &mut room))?;
-        let count = room.filled().len();
-        self.input.filled(count);
-        self.moved += count as u64;
-        Poll::Ready(Ok(count))
+    /// The lines behind the body that was read.
+    pub(super) fn trailers(&self) -> &[u8] {
+        match self {
+            Self::Connection(connection) => connection.trailers(),
+            Self::Stream(stream) => stream.trailers(),
+        }
     }
 
     /// Ready when the other side has gone; what else it sends is kept for later.
     pub(super) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        while !self.input.room(&self.buffers).is_empty() {
-            match ready!(self.poll_fill(context)) {
-                Ok(0) | Err(_) => return Poll::Ready(()),
-                Ok(_) => {}
-            }
+        match self {
+            Self::Connection(connection) => connection.poll_gone(context),
+            Self::Stream(stream) => stream.poll_gone(context),
         }
-        Poll::Pending
     }
 
     /// Writes what is to be written.
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.sent < self.output.len() {
-            let rest = &self.output[self.sent..];
-            let count = ready!(Pin::new(&mut self.transport).poll_write(context, rest))?;
-            if count == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.sent += count;
-            self.moved += count as u64;
+        match self {
+            Self::Connection(connection) => connection.poll_flush(context),
+            Self::Stream(stream) => stream.poll_flush(context),
         }
-        self.output.clear();
-        self.sent = 0;
-        Pin::new(&mut self.transport).poll_flush(context)
+    }
+
+    /// The whole body behind the head.
+    pub(super) fn write_body(&mut self, body: &[u8]) {
+        match self {
+            Self::Connection(connection) => connection.write_body(body),
+            Self::Stream(stream) => stream.write_body(body),
+        }
+    }
+
+    /// The head of a response that changes the protocol; `None` where that can't be.
+    pub(super) fn begin_switch(&mut self) -> Option<&mut Vec<u8>> {
+        match self {
+            Self::Connection(connection) => Some(connection.begin(Framing::UntilClose)),
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// From here on bytes go both ways as they are, to the end of the connection. False: it is no connection.
+    pub(super) fn switch(&mut self, begins: bool) -> bool {
+        let Self::Connection(connection) = self else {
+            return false;
+        };
+        connection.expect_body(Framing::UntilClose, false);
+        if begins {
+            connection.begin(Framing::UntilClose);
+        }
+        true
     }
 
     /// Tells the other side that nothing more comes.
     pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_flush(context))?;
-        Pin::new(&mut self.transport).poll_shutdown(context)
-    }
-
-    /// Gives up the connection: its stream, and what was read from it.
-    pub(super) fn into_parts(self) -> (Transport, Vec<u8>) {
-        let read = self.input.data().to_vec();
-        (self.transport, read)
-    }
-
-    /// Takes as much of a part of the body as it can.
-    fn poll_send(&mut self, context: &mut Context<'_>, part: &[u8]) -> Poll<io::Result<usize>> {
-        let wrong_length = |_| io::Error::from(io::ErrorKind::InvalidData);
-        loop {
-            let pending = self.output.len() - self.sent;
-            if pending == 0 && part.len() >= DIRECT_BYTES_MIN && self.encoder.is_plain() {
-                let count = ready!(Pin::new(&mut self.transport).poll_write(context, part))?;
-                self.encoder.passed(count).map_err(wrong_length)?;
-                self.moved += count as u64;
-                return Poll::Ready(Ok(count));
-            }
-            if pending == 0 || pending + part.len() <= OUTPUT_BYTES_MAX {
-                if self.output.capacity() == 0 {
-                    self.output = self.buffers.vector();
-                }
-                let written = self.encoder.write(part, &mut self.output);
-                return Poll::Ready(written.map(|()| part.len()).map_err(wrong_length));
-            }
-            ready!(self.poll_flush(context))?;
+        match self {
+            Self::Connection(connection) => connection.poll_shutdown(context),
+            Self::Stream(stream) => stream.poll_flush(context),
         }
     }
 
-    fn ask_to_continue(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        if !std::mem::take(&mut self.waits_to_continue) {
-            return Ok(());
+    fn has_ended(&self) -> bool {
+        match self {
+            Self::Connection(connection) => connection.has_ended(),
+            Self::Stream(stream) => stream.has_ended(),
         }
-        self.output.extend_from_slice(CONTINUE);
-        match self.poll_flush(context) {
-            Poll::Ready(flushed) => flushed,
-            Poll::Pending => Ok(()),
+    }
+
+    fn next(&mut self) -> Result<Decoded, CarryError> {
+        match self {
+            Self::Connection(connection) => connection.next().map_err(|_| CarryError::Read),
+            Self::Stream(stream) => Ok(stream.next()),
+        }
+    }
+
+    fn part(&self, count: usize) -> &[u8] {
+        match self {
+            Self::Connection(connection) => &connection.data()[..count],
+            Self::Stream(stream) => &stream.data()[..count],
+        }
+    }
+
+    fn taken(&mut self, count: usize) {
+        match self {
+            Self::Connection(connection) => connection.taken(count),
+            Self::Stream(stream) => stream.taken(count),
+        }
+    }
+
+    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<Result<(), CarryError>> {
+        match self {
+            Self::Connection(connection) => {
+                connection.poll_more(context).map_err(|_| CarryError::Read)
+            }
+            Self::Stream(stream) => stream.poll_more(context).map_err(|_| CarryError::Read),
+        }
+    }
+
+    fn poll_send(
+        &mut self,
+        context: &mut Context<'_>,
+        part: &[u8],
+    ) -> Poll<Result<usize, CarryError>> {
+        let sent = match self {
+            Self::Connection(connection) => connection.poll_send(context, part),
+            Self::Stream(stream) => stream.poll_send(context, part),
+        };
+        sent.map_err(|_| CarryError::Write)
+    }
+
+    /// What has come goes on before more is waited for: an event stream is not held back. What a stream was given, it sends
+    /// by itself.
+    fn poll_pass_on(&mut self, context: &mut Context<'_>) -> Poll<Result<(), CarryError>> {
+        match self {
+            Self::Connection(connection) => {
+                let flushed = connection.poll_flush(context);
+                flushed.map_err(|_| CarryError::Write)
+            }
+            Self::Stream(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn end(&mut self, trailers: &[u8]) -> Result<(), CarryError> {
+        match self {
+            Self::Connection(connection) => connection.end(trailers).map_err(|_| CarryError::Write),
+            Self::Stream(stream) => {
+                stream.end(trailers);
+                Ok(())
+            }
         }
     }
 }
@@ -248,38 +214,19 @@ pub(super) fn poll_carry(
     to: &mut Wire,
     context: &mut Context<'_>,
 ) -> Poll<Result<(), CarryError>> {
-    if to.has_ended {
+    if to.has_ended() {
         return Poll::Ready(Ok(()));
     }
     loop {
-        let (framing, next) = from
-            .decoder
-            .decode(from.input.data())
-            .map_err(|_| CarryError::Read)?;
-        from.input.consume(framing);
-        match next {
+        match from.next()? {
             Decoded::Data(count) => {
-                let sent = ready!(to.poll_send(context, &from.input.data()[..count]));
-                let sent = sent.map_err(|_| CarryError::Write)?;
-                from.is_taken = true;
-                from.decoder.consumed(sent);
-                from.input.consume(sent);
+                let sent = ready!(to.poll_send(context, from.part(count)))?;
+                from.taken(sent);
             }
-            Decoded::End => {
-                to.has_ended = true;
-                let ended = to.encoder.end(from.decoder.trailers(), &mut to.output);
-                return Poll::Ready(ended.map_err(|_| CarryError::Write));
-            }
+            Decoded::End => return Poll::Ready(to.end(from.trailers())),
             Decoded::More => {
-                // What has come goes on before more is waited for: an event stream is not held back.
-                ready!(to.poll_flush(context)).map_err(|_| CarryError::Write)?;
-                from.ask_to_continue(context)
-                    .map_err(|_| CarryError::Read)?;
-                match ready!(from.poll_fill(context)) {
-                    Ok(0) => from.decoder.closed().map_err(|_| CarryError::Read)?,
-                    Ok(_) => {}
-                    Err(_) => return Poll::Ready(Err(CarryError::Read)),
-                }
+                ready!(to.poll_pass_on(context))?;
+                ready!(from.poll_more(context))?;
             }
         }
     }

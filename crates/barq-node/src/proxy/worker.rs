@@ -269,7 +269,7 @@ async fn serve_connection(
     }
     let origin = Origin::new(client.ip(), "http");
     let served = Rc::clone(&worker);
-    let serving = client::serve(served, &entry, Transport::Plain(stream), origin);
+    let serving = client::serve(served, entry, Transport::plain(stream), origin);
     tokio::pin!(serving);
     let mut watching = Watching::new(&worker);
     poll_fn(|context| {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use barq_node::api::{
-    HealthConfiguration, InstanceRange, InstanceState, ProbeConfiguration, RevisionConfiguration,
-    RevisionObservation,
+    HealthConfiguration, InstanceRange, InstanceState, ProbeConfiguration, Protocol,
+    RevisionConfiguration, RevisionObservation,
 };
 use barq_node::instances::{Instances, InstancesSettings};
 use barq_shim::{Adopted, Launcher};
@@ -198,6 +198,7 @@ pub(crate) fn revision(environment: &[(&str, &str)], min: u32, max: u32) -> Revi
             .collect(),
         instances: InstanceRange { min, max },
         concurrency: 1,
+        protocol: Protocol::Http1,
         health: HealthConfiguration {
             startup: probe("/health/live", 50, 100, 20),
             liveness: probe("/health/live", 0, 100, 3),

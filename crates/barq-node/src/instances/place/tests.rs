@@ -8,7 +8,9 @@ use super::{
     InstanceRecord, Phase, RunNumbers, fingerprint, forget, is_name, prepare, read_record, runs,
     write_record,
 };
-use crate::api::{HealthConfiguration, InstanceRange, ProbeConfiguration, RevisionConfiguration};
+use crate::api::{
+    HealthConfiguration, InstanceRange, ProbeConfiguration, Protocol, RevisionConfiguration,
+};
 
 fn health() -> HealthConfiguration {
     let probe = ProbeConfiguration {
@@ -36,6 +38,7 @@ fn configuration() -> RevisionConfiguration {
         environment: BTreeMap::from([("A".to_owned(), "1".to_owned())]),
         instances: InstanceRange { min: 1, max: 2 },
         concurrency: 80,
+        protocol: Protocol::Http1,
         health: health(),
         cpu_milli: 1000,
         memory_bytes: 1,
@@ -62,6 +65,7 @@ fn a_record_comes_back_until_it_is_forgotten() {
         restarts: 1,
         phase: Phase::Ready,
         health: health(),
+        protocol: Protocol::Http1,
         drain_ms: 5,
     };
     write_record(&instance, &record).expect("writable");

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::ask;
+use crate::api::Protocol;
 
 /// Serves one connection with fixed bytes; `None` never answers.
 async fn serve(answer: Option<&'static str>) -> SocketAddr {
@@ -57,9 +58,14 @@ async fn answers() {
         } else {
             Duration::from_secs(10)
         };
-        let result = ask(serve(answer).await, "/health/ready", timeout)
-            .await
-            .map_err(|failure| failure.to_string());
+        let result = ask(
+            serve(answer).await,
+            Protocol::Http1,
+            "/health/ready",
+            timeout,
+        )
+        .await
+        .map_err(|failure| failure.to_string());
         match expect {
             None => assert_eq!(result, Ok(()), "{answer:?}"),
             Some(expect) => assert!(
@@ -77,7 +83,7 @@ async fn nobody_listens() {
         .expect("bind")
         .local_addr()
         .expect("address");
-    let failure = ask(address, "/", Duration::from_secs(10))
+    let failure = ask(address, Protocol::Http1, "/", Duration::from_secs(10))
         .await
         .expect_err("closed");
     assert!(

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Assignment, environment, locate, sandbox};
-use crate::api::{HealthConfiguration, InstanceRange, ProbeConfiguration, RevisionConfiguration};
+use crate::api::{
+    HealthConfiguration, InstanceRange, ProbeConfiguration, Protocol, RevisionConfiguration,
+};
 
 fn configuration(environment: &[(&str, &str)]) -> RevisionConfiguration {
     let probe = ProbeConfiguration {
@@ -26,6 +28,7 @@ fn configuration(environment: &[(&str, &str)]) -> RevisionConfiguration {
             .collect(),
         instances: InstanceRange { min: 1, max: 1 },
         concurrency: 1,
+        protocol: Protocol::Http1,
         health: HealthConfiguration {
             startup: probe.clone(),
             liveness: probe.clone(),

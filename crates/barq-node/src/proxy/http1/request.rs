@@ -17,8 +17,18 @@ pub(crate) struct Refused {
 pub(crate) struct Line<'a> {
     pub(crate) method: &'a str,
     pub(crate) target: Target<'a>,
-    /// HTTP/1.0, which knows neither hosts nor chunks nor upgrades.
-    pub(crate) is_old: bool,
+    pub(crate) version: Version,
+}
+
+/// How it is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// HTTP/1.0, which knows neither hosts nor chunks nor changes of the protocol.
+    Http10,
+    #[default]
+    Http11,
+    /// HTTP/2, in whose streams nothing needs to be framed.
+    Http2,
 }
 
 /// What is asked for.
@@ -61,7 +71,10 @@ pub(crate) fn read_line<'a, 'f>(
     let line = Line {
         method,
         target: target(method, path)?,
-        is_old: version == 0,
+        version: match version {
+            0 => Version::Http10,
+            _ => Version::Http11,
+        },
     };
     Ok((line, parsed.headers))
 }
@@ -70,7 +83,7 @@ pub(crate) fn read_line<'a, 'f>(
 ///
 /// # Errors
 /// When it could be framed in two ways, or in one that is not known.
-pub(crate) fn request_framing(fields: &[Field<'_>], is_old: bool) -> Result<Framing, Refused> {
+pub(crate) fn request_framing(fields: &[Field<'_>], version: Version) -> Result<Framing, Refused> {
     let (mut length, mut coding) = (None, None);
     for field in fields {
         let slot = match known(field.name.as_bytes()) {
@@ -90,7 +103,9 @@ pub(crate) fn request_framing(fields: &[Field<'_>], is_old: bool) -> Result<Fram
         (Some(length), None) => length_of(length)
             .map(Framing::Length)
             .ok_or(Refused::bad("the length is not a number")),
-        (None, Some(_)) if is_old => Err(Refused::bad("HTTP/1.0 has no transfer codings")),
+        (None, Some(_)) if version == Version::Http10 => {
+            Err(Refused::bad("HTTP/1.0 has no transfer codings"))
+        }
         (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
         (None, Some(_)) => Err(Refused {
             status: StatusCode::NOT_IMPLEMENTED,

@@ -4,7 +4,9 @@ use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Origin, Request};
-use crate::proxy::http1::{FIELDS_MAX, Field, Framing, HeadEnd, Refused, read_line};
+use crate::proxy::http1::{
+    FIELDS_MAX, Field, Framing, HeadEnd, Refused, read_line, request_framing,
+};
 use crate::proxy::random::Random;
 
 /// Takes in bytes as a connection does.
@@ -15,7 +17,8 @@ fn read(bytes: &str) -> Result<Request, Refused> {
     let (line, fields) = read_line(&bytes[..length], &mut fields)?;
     let origin = Origin::new(IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)), "http");
     let mut request = Request::default();
-    request.read(line, fields, &origin, &Random::new(0))?;
+    let framing = request_framing(fields, line.version)?;
+    request.read(line, framing, fields, &origin, &Random::new(0))?;
     Ok(request)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use barq_judge::Tripwire;
 
 use super::{Choice, Revision, ServiceRoute, Table, Target};
+use crate::api::Protocol;
 use crate::statistics::RevisionStatistics;
 
 fn choice(name: &str, percent: u8) -> Choice {
@@ -15,6 +16,7 @@ fn choice(name: &str, percent: u8) -> Choice {
         statistics: RevisionStatistics::new(1),
         ready: Arc::default(),
         concurrency: 1,
+        protocol: Protocol::Http1,
     };
     Choice {
         revision: Arc::new(revision),

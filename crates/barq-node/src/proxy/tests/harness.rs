@@ -13,13 +13,13 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::api::{ServiceConfiguration, ServiceObservation};
+use crate::api::{Protocol, ServiceConfiguration, ServiceObservation};
 use crate::control::Services;
 use crate::control::tests::{FakeFleet, SERVICE};
 use crate::instances::Endpoint;
@@ -67,7 +67,15 @@ impl Backend {
     pub(super) async fn start<F, R>(handler: F) -> Self
     where
         F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
-        R: Future<Output = Reply> + Send,
+        R: Future<Output = Reply> + Send + 'static,
+    {
+        Self::speaking(Protocol::Http1, handler).await
+    }
+
+    pub(super) async fn speaking<F, R>(protocol: Protocol, handler: F) -> Self
+    where
+        F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Reply> + Send + 'static,
     {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -87,10 +95,20 @@ impl Backend {
                         let handler = handler.clone();
                         async move { Ok::<_, Infallible>(handler(request).await) }
                     });
-                    let connection = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .with_upgrades();
-                    drop(connection.await);
+                    let stream = TokioIo::new(stream);
+                    match protocol {
+                        Protocol::Http1 => drop(
+                            hyper::server::conn::http1::Builder::new()
+                                .serve_connection(stream, service)
+                                .with_upgrades()
+                                .await,
+                        ),
+                        Protocol::H2c => drop(
+                            hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                                .serve_connection(stream, service)
+                                .await,
+                        ),
+                    }
                 });
             }
         });
@@ -170,6 +188,12 @@ impl Stack {
         stack.add("canary", canary.address);
         stack.accept(configuration).await;
         stack
+    }
+
+    /// Stops the proxy as a node that ends does; ready when nothing is in flight.
+    pub(super) fn stop(&mut self) -> JoinHandle<()> {
+        let proxy = self.proxy.take().unwrap();
+        tokio::task::spawn_blocking(move || proxy.stop())
     }
 
     /// Makes an instance ready.
