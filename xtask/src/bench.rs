@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+mod proxy;
 mod web;
 
 /// What is measured.
@@ -15,6 +16,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    /// barq's proxy beside others on this machine: speed, processor time, latency, memory
+    Proxy(proxy::Arguments),
     /// The web UI with a long history: each kind of page, 500 open browsers, the first visit
     Web(web::Arguments),
 }
@@ -22,9 +25,11 @@ enum What {
 /// Why a measurement could not be made; it may cross threads.
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Runs it: exit code 1 where something is over its budget.
+/// Runs it: exit code 1 where something is over its budget, or barq does not do what it is measured at.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    match &arguments.what {
-        What::Web(arguments) => web::run(arguments).map_err(|error| error as Box<dyn Error>),
-    }
+    let outcome = match &arguments.what {
+        What::Proxy(arguments) => proxy::run(arguments),
+        What::Web(arguments) => web::run(arguments),
+    };
+    outcome.map_err(|error| error as Box<dyn Error>)
 }
