@@ -66,6 +66,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .canonicalize()?;
     let barq = binary(arguments.barq.as_deref(), &root)?;
     let peers = chosen_peers(arguments.peers.as_deref())?;
+    for program in ["wrk", "h2load", "openssl"] {
+        if peers::find(program).is_none() {
+            return Err(format!("{program} is not installed; run: scripts/setup bench").into());
+        }
+    }
     let backend = build_backend(&root)?;
     raise_descriptors()?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -19,6 +19,8 @@ use super::process::{Counted, Process};
 
 /// The longest start of the API.
 const API_MAX: Duration = Duration::from_secs(30);
+/// The longest start of its instances.
+const READY_MAX: Duration = Duration::from_secs(30);
 /// Between two looks whether it has started.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Longer than any measurement, so nobody needs to renew it.
@@ -54,7 +56,9 @@ pub(super) async fn start(
     name: &str,
     size: Size,
 ) -> Result<Contestant, Failure> {
-    let data = place.directory().join(name.replace([' ', ','], "-"));
+    let own = place.directory_for("barq")?;
+    // It takes an empty directory only.
+    let (data, log) = (own.path().join("data"), own.path().join("output.log"));
     let port = free_port()?;
     let mut command = Command::new(binary);
     command
@@ -62,7 +66,6 @@ pub(super) async fn start(
         .arg(&data)
         .env_remove("BARQ_DATA")
         .env_remove("BARQ_LOG");
-    let log = data.with_extension("log");
     let mut contestant = Contestant {
         name: name.to_owned(),
         process: Process::start(command, name, &log)?,
@@ -72,6 +75,7 @@ pub(super) async fn start(
             h2c: Some(port),
             tls: None,
         },
+        _directory: own,
     };
     let mut api = Api::open(&data, &mut contestant.process).await?;
     for number in 1..size.services {
@@ -80,6 +84,7 @@ pub(super) async fn start(
             .await?;
     }
     api.put(SERVICE, &measured_service(place, size)).await?;
+    api.wait_until_ready().await?;
     Ok(contestant)
 }
 
@@ -112,17 +117,38 @@ impl Api {
 
     async fn put(&mut self, service: &str, configuration: &Value) -> Result<(), Failure> {
         let path = format!("/v1/services/{service}");
+        self.ask(Method::PUT, &path, configuration.to_string())
+            .await?;
+        Ok(())
+    }
+
+    /// Until stable and canary have an instance that gets requests.
+    async fn wait_until_ready(&mut self) -> Result<(), Failure> {
+        let deadline = Instant::now() + READY_MAX;
+        loop {
+            let path = "/v1/observations";
+            let observed = self.ask(Method::GET, path, String::new()).await?;
+            let revisions = &observed["services"][SERVICE]["revisions"];
+            let is_ready = |name: &str| revisions[name]["ready"].as_u64() > Some(0);
+            if is_ready(STABLE) && is_ready(CANARY) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("barq's instances are not ready: {revisions}").into());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn ask(&mut self, method: Method, path: &str, body: String) -> Result<Value, Failure> {
         let bearer = format!("Bearer {}", self.token);
         let headers = [("authorization", bearer.as_str())];
-        let answer = self
-            .connection
-            .ask(Method::PUT, &path, &headers, configuration.to_string())
-            .await?;
+        let answer = self.connection.ask(method, path, &headers, body).await?;
         match answer.status {
-            200 => Ok(()),
+            200 => Ok(serde_json::from_slice(&answer.body)?),
             status => {
                 let why = String::from_utf8_lossy(&answer.body);
-                Err(format!("barq's node answered {status} to {service}: {why}").into())
+                Err(format!("barq's node answered {status} to {path}: {why}").into())
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http::Method;
+use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use super::super::Failure;
@@ -25,6 +26,8 @@ pub(super) struct Contestant {
     pub(super) process: Process,
     pub(super) counted: Counted,
     pub(super) entrances: Entrances,
+    /// Its own, and new: nothing of an earlier run is in it. After the process: that ends first.
+    pub(super) _directory: TempDir,
 }
 
 /// Ports of the loopback. `None`: it can't.

@@ -47,8 +47,8 @@ impl Bench {
             Kind::Idle(connections) => self.idle(*connections).await?,
             Kind::Table(size, _) => {
                 let entrants = [
-                    Entrant::Barq("barq, all of them", *size),
-                    Entrant::Barq("barq, one service", ONE),
+                    Entrant::Barq("barq, 1000 services", *size),
+                    Entrant::Barq("barq, 1 service", ONE),
                 ];
                 self.loaded(&entrants, &scenario.kind).await?
             }
@@ -91,7 +91,7 @@ impl Bench {
     /// Each alone and anew, so that its memory is its own.
     async fn idle(&self, connections: usize) -> Result<Vec<Row>, Failure> {
         let mut rows: Vec<Row> = Vec::new();
-        for round in 0..self.rounds {
+        for _ in 0..self.rounds {
             for (index, entrant) in self.everybody().into_iter().enumerate() {
                 if rows.get(index).is_some_and(Row::is_out) {
                     continue;
@@ -106,7 +106,6 @@ impl Bench {
                     None => rows.push(entry.into_row()),
                 }
             }
-            eprintln!("round {} of {}", round + 1, self.rounds);
         }
         Ok(rows)
     }

@@ -122,7 +122,7 @@ impl Outcome {
     /// The first row's figures by the best of the others.
     fn ratios(&self) -> Option<Vec<String>> {
         let (first, others) = self.rows.split_first()?;
-        let mut cells = vec![format!("{} ÷ best other", first.name)];
+        let mut cells = vec!["first ÷ best other".to_owned()];
         for (index, (column, own)) in self.columns.iter().zip(first.medians()).enumerate() {
             let others = others.iter().filter_map(|row| {
                 let figure = *row.medians().get(index)?;
@@ -218,7 +218,7 @@ one                                70           1.50
 two                               100           4.00
 three                  skipped: no TLS
 four                   FAILED: status 3
-barq ÷ best other            1.20 two       1.33 one
+first ÷ best other           1.20 two       1.33 one
 ";
         assert_eq!(outcome().text(), expected);
     }
@@ -234,7 +234,7 @@ barq ÷ best other            1.20 two       1.33 one
 | two | 100 | 4.00 |
 | three | skipped: no TLS |  |
 | four | FAILED: status 3 |  |
-| barq ÷ best other | 1.20 two | 1.33 one |
+| first ÷ best other | 1.20 two | 1.33 one |
 ";
         assert_eq!(outcome().markdown(), expected);
     }

@@ -94,13 +94,13 @@ impl Peer {
         let program = self
             .program()
             .ok_or_else(|| format!("{} is not installed; run: scripts/setup bench", self.name))?;
-        let directory = place.directory().join(self.name);
-        std::fs::create_dir_all(&directory)?;
+        let own = place.directory_for(self.name)?;
+        let directory = own.path();
         let [http1, h2c, tls, stats] = [free_port()?, free_port()?, free_port()?, free_port()?];
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let port_of = |address: &str| address.rsplit(':').next().unwrap_or_default().to_owned();
         let values = [
-            ("@DIRECTORY@", text(&directory)),
+            ("@DIRECTORY@", text(directory)),
             ("@CERTIFICATE@", text(&place.certificate())),
             ("@KEY@", text(&place.key())),
             ("@BOTH@", text(&place.both())),
@@ -123,9 +123,9 @@ impl Peer {
         command
             .args(self.arguments.iter().map(|argument| fill(argument)))
             .env("GOMAXPROCS", threads.to_string())
-            .env("HOME", &directory)
-            .env("XDG_DATA_HOME", &directory)
-            .env("XDG_CONFIG_HOME", &directory);
+            .env("HOME", directory)
+            .env("XDG_DATA_HOME", directory)
+            .env("XDG_CONFIG_HOME", directory);
         let own_h2c = self.files.iter().any(|(_, text)| text.contains("@H2C@"));
         Ok(Contestant {
             name: self.name.to_owned(),
@@ -136,6 +136,7 @@ impl Peer {
                 h2c: Some(if own_h2c { h2c } else { http1 }),
                 tls: Some(tls),
             },
+            _directory: own,
         })
     }
 }

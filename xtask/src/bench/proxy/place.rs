@@ -52,6 +52,14 @@ impl Place {
         self.directory.path()
     }
 
+    /// A new directory for a proxy.
+    pub(super) fn directory_for(&self, name: &str) -> Result<tempfile::TempDir, Failure> {
+        let prefix = format!("{name}-");
+        Ok(tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(self.directory())?)
+    }
+
     /// The directory that barq's instances are started from.
     pub(super) fn image(&self) -> PathBuf {
         self.directory().join("image")

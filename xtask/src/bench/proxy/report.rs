@@ -24,6 +24,8 @@ pub(super) fn header(
     let date = date.unwrap_or_else(|| Timestamp::now().to_zoned(TimeZone::UTC).date());
     let cores = std::thread::available_parallelism()?;
     let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let load = std::fs::read_to_string("/proc/loadavg")?;
+    let load = load.split(' ').next().unwrap_or_default();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let known = |version: Option<String>| version.unwrap_or_else(|| "of an unknown version".into());
     let mut versions = vec![format!("barq {}", known(version(barq, "--version")))];
@@ -34,7 +36,9 @@ pub(super) fn header(
         versions.push(format!("{name} {}", known(version)));
     }
     Ok(vec![
-        format!("- {date}, medians of {rounds} rounds of {seconds} s"),
+        format!(
+            "- {date}, medians of {rounds} rounds of {seconds} s; load average before it: {load}"
+        ),
         format!(
             "- {}, {cores} cores, Linux {}",
             model(&processors),
