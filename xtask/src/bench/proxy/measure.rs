@@ -26,9 +26,9 @@ pub(super) struct Bench {
 }
 
 /// Who takes part.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Entrant<'a> {
-    Barq(&'static str, Size),
+    Barq(String, Size),
     Peer(&'a Peer),
 }
 
@@ -46,14 +46,12 @@ impl Bench {
         let rows = match &scenario.kind {
             Kind::Idle(connections) => self.idle(*connections).await?,
             Kind::Table(size, _) => {
-                let entrants = [
-                    Entrant::Barq("barq, 1000 services", *size),
-                    Entrant::Barq("barq, 1 service", ONE),
-                ];
-                self.loaded(&entrants, &scenario.kind).await?
+                let many = Entrant::Barq(format!("barq, {} services", size.services), *size);
+                let one = Entrant::Barq("barq, one service".to_owned(), ONE);
+                self.loaded(vec![many, one], &scenario.kind).await?
             }
             Kind::Http1(_) | Kind::Http2(_) => {
-                self.loaded(&self.everybody(), &scenario.kind).await?
+                self.loaded(self.everybody(), &scenario.kind).await?
             }
         };
         Ok(Outcome {
@@ -67,15 +65,15 @@ impl Bench {
     }
 
     fn everybody(&self) -> Vec<Entrant<'_>> {
-        std::iter::once(Entrant::Barq("barq", ONE))
+        std::iter::once(Entrant::Barq("barq".to_owned(), ONE))
             .chain(self.peers.iter().map(Entrant::Peer))
             .collect()
     }
 
-    async fn loaded(&self, entrants: &[Entrant<'_>], kind: &Kind) -> Result<Vec<Row>, Failure> {
+    async fn loaded(&self, entrants: Vec<Entrant<'_>>, kind: &Kind) -> Result<Vec<Row>, Failure> {
         let mut entries = Vec::new();
         for entrant in entrants {
-            entries.push(self.enter(*entrant).await);
+            entries.push(self.enter(entrant).await);
         }
         for entry in &mut entries {
             self.warm_up(entry, kind).await?;
@@ -114,17 +112,20 @@ impl Bench {
     async fn enter(&self, entrant: Entrant<'_>) -> Entry {
         let (name, started) = match entrant {
             Entrant::Barq(name, size) => {
-                let started = barq::start(&self.barq, &self.place, name, size).await;
+                let started = barq::start(&self.barq, &self.place, &name, size).await;
                 (name, started)
             }
-            Entrant::Peer(peer) => (peer.name, peer.start(&self.place, self.threads)),
+            Entrant::Peer(peer) => {
+                let started = peer.start(&self.place, self.threads);
+                (peer.name.to_owned(), started)
+            }
         };
         let checked = match started {
             Ok(mut contestant) => contestant.check().await.map(|()| contestant),
             Err(error) => Err(error),
         };
         let mut entry = Entry {
-            name: name.to_owned(),
+            name,
             contestant: None,
             figures: Figures::Rounds(Vec::new()),
         };

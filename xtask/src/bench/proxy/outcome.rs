@@ -87,8 +87,7 @@ impl Outcome {
         let mut text = format!("### {}\n", self.title);
         for (index, mut row) in self.table().into_iter().enumerate() {
             row.resize(self.columns.len() + 1, String::new());
-            let cells: Vec<String> = row.iter().map(|cell| cell.replace('\n', " ")).collect();
-            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+            text.push_str(&format!("| {} |\n", row.join(" | ")));
             if index == 0 {
                 let lines = " ---: |".repeat(self.columns.len());
                 text.push_str(&format!("| --- |{lines}\n"));
@@ -105,7 +104,7 @@ impl Outcome {
             let mut cells = vec![row.name.clone()];
             match &row.figures {
                 Figures::Skipped(why) => cells.push(format!("skipped: {why}")),
-                Figures::Failed(why) => cells.push(format!("FAILED: {why}")),
+                Figures::Failed(why) => cells.push(format!("FAILED: {}", why.replace('\n', " "))),
                 Figures::Rounds(_) => cells.extend(
                     self.columns
                         .iter()
