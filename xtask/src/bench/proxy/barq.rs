@@ -85,6 +85,7 @@ pub(super) async fn start(
     }
     api.put(SERVICE, &measured_service(place, size)).await?;
     api.wait_until_ready().await?;
+    contestant.entrances.tls = api.tls_port().await?;
     Ok(contestant)
 }
 
@@ -138,6 +139,14 @@ impl Api {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Where it listens for TLS, if it does.
+    async fn tls_port(&mut self) -> Result<Option<u16>, Failure> {
+        let status = self.ask(Method::GET, "/v1/node", String::new()).await?;
+        let address = status["ingress_tls"].as_str();
+        let port = address.and_then(|address| address.rsplit(':').next());
+        Ok(port.map(str::parse).transpose()?)
     }
 
     async fn ask(&mut self, method: Method, path: &str, body: String) -> Result<Value, Failure> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::super::Failure;
-use super::place::HOST;
+use super::place::{HOST, TLS_HOST};
 use super::scenario::{Http1, Http2};
 
 /// What wrk waits for an answer.
@@ -37,7 +37,6 @@ pub(super) async fn http1(
 ) -> Result<Load, Failure> {
     let script = directory.join("load.lua");
     std::fs::write(&script, include_str!("load.lua"))?;
-    let scheme = if load.tls { "https" } else { "http" };
     let mut command = Command::new("wrk");
     command
         .args(["--threads", "1", "--latency", "--timeout", ANSWER_MAX])
@@ -50,7 +49,7 @@ pub(super) async fn http1(
         command.args(["--header", "Connection: close"]);
     }
     command
-        .arg(format!("{scheme}://127.0.0.1:{port}{}", load.path))
+        .arg(url(port, load.path, load.tls))
         .args(["--", &load.upload_bytes.to_string()]);
     let output = run(command, "wrk", seconds).await?;
     wrk_counted(&String::from_utf8_lossy(&output.stdout))
@@ -91,12 +90,20 @@ pub(super) async fn speaks_http2(port: u16, tls: bool) -> Result<bool, Failure> 
 }
 
 fn h2load(port: u16, tls: bool) -> Command {
-    let scheme = if tls { "https" } else { "http" };
     let mut command = Command::new("h2load");
     command
         .args(["--threads", "1", "--header", &format!(":authority: {HOST}")])
-        .arg(format!("{scheme}://127.0.0.1:{port}/small"));
+        .args(["--connect-to", &format!("127.0.0.1:{port}")])
+        .arg(url(port, "/small", tls));
     command
+}
+
+/// With TLS by name: it is sent in the handshake, and an address may not be.
+fn url(port: u16, path: &str, tls: bool) -> String {
+    match tls {
+        true => format!("https://{TLS_HOST}:{port}{path}"),
+        false => format!("http://127.0.0.1:{port}{path}"),
+    }
 }
 
 /// Ended when nobody waits for it any more.

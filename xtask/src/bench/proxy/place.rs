@@ -9,6 +9,8 @@ use super::process::Process;
 
 /// The host that every request names: barq's node routes by it.
 pub(super) const HOST: &str = "bench.localhost";
+/// The host that TLS connections name: every machine knows its address, and no program is told another way.
+pub(super) const TLS_HOST: &str = "localhost";
 /// What the back ends call themselves.
 pub(super) const STABLE: &str = "bench-stable";
 /// The one that gets a tenth.
@@ -84,7 +86,10 @@ impl Place {
 impl BackEnd {
     fn start(program: &Path, name: &str, directory: &Path) -> Result<Self, Failure> {
         let port = free_port()?;
-        let mut command = Command::new(program);
+        // In a session of its own, as barq's instances are: the kernel shares the processors among sessions first
+        // (`sched(7)`, autogroups).
+        let mut command = Command::new("setsid");
+        command.arg(program);
         command
             .env("PORT", port.to_string())
             .env("K_REVISION", name);
@@ -102,7 +107,7 @@ pub(super) fn free_port() -> Result<u16, Failure> {
         .port())
 }
 
-/// For the host and for the address: a client that names none finds it, too.
+/// For all names that are used, and for the address: a client that names none finds it, too.
 fn certificate(directory: &Path) -> Result<(), Failure> {
     let output = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-nodes", "-days", "7"])
@@ -110,7 +115,7 @@ fn certificate(directory: &Path) -> Result<(), Failure> {
         .args(["-subj", &format!("/CN={HOST}")])
         .args([
             "-addext",
-            &format!("subjectAltName=DNS:{HOST},IP:127.0.0.1"),
+            &format!("subjectAltName=DNS:{HOST},DNS:{TLS_HOST},IP:127.0.0.1"),
         ])
         .args(["-keyout", "key.pem", "-out", "certificate.pem"])
         .current_dir(directory)
