@@ -14,6 +14,7 @@
 mod adoption;
 mod autoscaler;
 mod backoff;
+mod ejection;
 mod fleet;
 mod janitor;
 mod lifecycle;
@@ -43,6 +44,7 @@ use tokio::task::AbortHandle;
 pub use adoption::LOOK_MAX;
 pub use autoscaler::{SAMPLE_PERIOD, SCALE_DOWN_WINDOW, SCALE_UP_WINDOW, UTILIZATION_TARGET};
 pub use backoff::{BACKOFF_MAX, BACKOFF_MIN, READY_RESETS_BACKOFF};
+pub use ejection::{EJECTED_FIRST, EJECTED_MAX, FAILURES_MAX};
 pub use janitor::{ENDED_RUNS_MAX, GONE_REVISIONS_MAX, LOG_BYTES_PER_REVISION_MAX};
 pub use lifecycle::{ADOPTION_TRUST_AFTER, PORT_RETRIES_MAX};
 pub use ports::PORT_REST;

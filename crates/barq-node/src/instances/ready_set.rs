@@ -6,9 +6,13 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use super::ejection::Ejection;
 
 /// The bit that closes an endpoint; the bits below count what is in flight.
 const CLOSED: u32 = 1 << 31;
@@ -20,6 +24,16 @@ pub struct Endpoint {
     address: SocketAddr,
     load: AtomicU32,
     drained: Notify,
+    ejection: Ejection,
+    /// Requests that wait for room in the set that it belongs to.
+    queue: OnceLock<Arc<Queue>>,
+}
+
+/// Requests that wait for an instance.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: AtomicU32,
+    freed: Notify,
 }
 
 impl Endpoint {
@@ -31,6 +45,8 @@ impl Endpoint {
             address,
             load: AtomicU32::new(CLOSED),
             drained: Notify::new(),
+            ejection: Ejection::default(),
+            queue: OnceLock::new(),
         })
     }
 
@@ -50,6 +66,22 @@ impl Endpoint {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.load.load(Ordering::SeqCst) & !CLOSED
+    }
+
+    /// A request was answered: whatever the answer says, the instance works.
+    pub fn succeeded(&self) {
+        self.ejection.succeeded();
+    }
+
+    /// A request got no answer. An instance that keeps failing is passed over for a while, how long it says.
+    pub fn failed(&self, now: Instant) -> Option<Duration> {
+        self.ejection.failed(now)
+    }
+
+    /// Whether it is passed over while another one has room.
+    #[must_use]
+    pub fn is_ejected(&self, now: Instant) -> bool {
+        self.ejection.is_ejected(now)
     }
 
     /// Counts a request in flight until the admission is dropped. `None` if the endpoint is closed: pick another.
@@ -104,6 +136,9 @@ impl Drop for Admission {
         if self.endpoint.load.fetch_sub(1, Ordering::SeqCst) == CLOSED + 1 {
             self.endpoint.drained.notify_one();
         }
+        if let Some(queue) = self.endpoint.queue.get() {
+            queue.room();
+        }
     }
 }
 
@@ -111,8 +146,17 @@ impl Drop for Admission {
 #[derive(Debug, Default)]
 pub struct ReadySet {
     endpoints: RwLock<Arc<[Arc<Endpoint>]>>,
-    waiting: AtomicU32,
+    queue: Arc<Queue>,
     woken: Notify,
+}
+
+impl Queue {
+    /// Somebody has room: the request that has waited longest looks again.
+    fn room(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.freed.notify_one();
+        }
+    }
 }
 
 impl ReadySet {
@@ -131,7 +175,8 @@ impl ReadySet {
     /// scaled to zero is started by it.
     #[must_use]
     pub fn wait(self: &Arc<Self>) -> Waiting {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // Counted before it looks for room: whoever makes room afterwards sees it.
+        self.queue.waiting.fetch_add(1, Ordering::SeqCst);
         self.woken.notify_one();
         Waiting {
             set: Arc::clone(self),
@@ -145,7 +190,7 @@ impl ReadySet {
             .iter()
             .map(|endpoint| endpoint.in_flight())
             .fold(0, u32::saturating_add);
-        in_flight.saturating_add(self.waiting.load(Ordering::Relaxed))
+        in_flight.saturating_add(self.queue.waiting.load(Ordering::SeqCst))
     }
 
     /// Resolves when a request began to wait.
@@ -155,12 +200,15 @@ impl ReadySet {
 
     /// Opens an endpoint and adds it.
     pub(crate) fn insert(&self, endpoint: &Arc<Endpoint>) {
+        // The set is the same for as long as the endpoint lives; set twice, it is the same queue.
+        endpoint.queue.get_or_init(|| Arc::clone(&self.queue));
         endpoint.open();
         self.replace(|endpoints| {
             if !endpoints.iter().any(|other| Arc::ptr_eq(other, endpoint)) {
                 endpoints.push(Arc::clone(endpoint));
             }
         });
+        self.queue.freed.notify_waiters();
     }
 
     /// Closes an endpoint and removes it.
@@ -186,9 +234,18 @@ pub struct Waiting {
     set: Arc<ReadySet>,
 }
 
+impl Waiting {
+    /// Resolves when there may be room. To be enabled before looking, so that what is freed meanwhile is not missed.
+    pub fn room(&self) -> Notified<'_> {
+        self.set.queue.freed.notified()
+    }
+}
+
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.set.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.set.queue.waiting.fetch_sub(1, Ordering::SeqCst);
+        // What was said to this one, which needs it no longer, is for the next.
+        self.set.queue.room();
     }
 }
 

@@ -12,7 +12,7 @@ use http::StatusCode;
 
 use super::attempt::{Attempt, Facts};
 use super::forward::{Answer, Asked, Failed, Patience, forward};
-use super::limits::TRIES_MAX;
+use super::limits::{RETRY_AFTER_S, TRIES_MAX};
 use super::request::Origin;
 use super::respond::{Ending, Responding, reply, respond};
 use super::response::{Mark, Reply};
@@ -182,12 +182,8 @@ async fn fail(asked: &mut Asked<'_>, failed: Failed, revision: &Revision) -> End
         Failed::Sent(Failure::Broken) => (StatusCode::BAD_GATEWAY, Failure::Broken.words()),
         Failed::Client => (StatusCode::BAD_REQUEST, "the request's body broke off"),
     };
-    let mark = Mark {
-        revision: Some(&revision.name),
-        request_id: asked.request.id(),
-    };
-    let problem = Reply::problem(status, "The service did not answer", detail, mark);
-    reply(&mut Responding::of(asked), &problem).await
+    let title = "The service did not answer";
+    answer(asked, Some(&revision.name), status, title, detail).await
 }
 
 async fn answer_ourselves(
@@ -196,11 +192,24 @@ async fn answer_ourselves(
     title: &str,
     detail: &str,
 ) -> Ending {
+    answer(asked, None, status, title, detail).await
+}
+
+async fn answer(
+    asked: &mut Asked<'_>,
+    revision: Option<&str>,
+    status: StatusCode,
+    title: &str,
+    detail: &str,
+) -> Ending {
     let mark = Mark {
-        revision: None,
+        revision,
         request_id: asked.request.id(),
     };
-    let problem = Reply::problem(status, title, detail, mark);
+    let mut problem = Reply::problem(status, title, detail, mark);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        problem.retry_after(RETRY_AFTER_S);
+    }
     reply(&mut Responding::of(asked), &problem).await
 }
 

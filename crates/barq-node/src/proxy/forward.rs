@@ -94,6 +94,7 @@ pub(super) async fn forward(
             Ok(reached) => reached,
             Err(error) => {
                 tracing::debug!(%address, %error, "no connection to an instance");
+                note_failure(endpoint.endpoint());
                 refused.push(Arc::clone(endpoint.endpoint()));
                 continue;
             }
@@ -102,6 +103,7 @@ pub(super) async fn forward(
         let attempted = send(asked, instance, choice, patience, unsent.take()).await;
         failed = match attempted {
             Ok((learned, instance, is_uploaded)) => {
+                endpoint.endpoint().succeeded();
                 return Ok(Answer {
                     learned,
                     instance,
@@ -111,6 +113,9 @@ pub(super) async fn forward(
             }
             Err((failed, what)) => {
                 unsent = what;
+                if matches!(failed, Failed::Sent(_)) {
+                    note_failure(endpoint.endpoint());
+                }
                 failed
             }
         };
@@ -213,8 +218,8 @@ fn check(gate: Option<&barq_judge::Admission>) -> Result<(), Failed> {
     }
 }
 
-/// The least loaded ready instance that has room; waits for one if need be. Polling keeps the instances' side free of
-/// lists of waiting requests; it happens only when a revision is starting or full.
+/// The least loaded ready instance that has room; waits for one if need be, and whoever has waited longest gets the next
+/// room. The gate is looked at now and then: a request that waits for a canary that has tripped goes elsewhere.
 async fn acquire(
     asked: &mut Asked<'_>,
     choice: &Choice,
@@ -232,12 +237,13 @@ async fn acquire(
     let Some(_place) = worker.waiting_place(WAITING_MAX) else {
         return Ok(None);
     };
+    let mut room = std::pin::pin!(waiting.room());
+    room.as_mut().enable();
     loop {
         // The revision may lose its traffic meanwhile: then the request is routed anew, at once.
         check(gate)?;
         let endpoints = choice.revision.ready.endpoints();
         if let Some(admission) = least_loaded(worker, &endpoints, refused, concurrency) {
-            drop(waiting);
             return Ok(Some(admission));
         }
         let has_others = endpoints
@@ -247,10 +253,14 @@ async fn acquire(
         if !(has_others || may_come) || Instant::now() >= deadline {
             return Ok(None);
         }
-        let gone = poll_fn(|context| asked.client.poll_gone(context));
-        if tokio::time::timeout(INSTANCE_POLL, gone).await.is_ok() {
-            return Err(Failed::Client);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let looks_again = tokio::time::timeout(INSTANCE_POLL.min(left), room.as_mut());
+        tokio::select! {
+            _ = looks_again => {}
+            () = poll_fn(|context| asked.client.poll_gone(context)) => return Err(Failed::Client),
         }
+        room.set(waiting.room());
+        room.as_mut().enable();
     }
 }
 
@@ -268,7 +278,27 @@ fn least_loaded(
     let candidates = endpoints[start..].iter().chain(&endpoints[..start]);
     let free = candidates
         .filter(|endpoint| endpoint.in_flight() < concurrency && !is_among(refused, endpoint));
-    free.min_by_key(|endpoint| endpoint.in_flight())?.admit()
+    let least = |among: &mut dyn Iterator<Item = &Arc<Endpoint>>| {
+        among.min_by_key(|endpoint| endpoint.in_flight())?.admit()
+    };
+    if count == 1 {
+        return least(&mut free.into_iter());
+    }
+    let now = std::time::Instant::now();
+    // One that keeps failing is better than none.
+    let works = |endpoint: &&Arc<Endpoint>| !endpoint.is_ejected(now);
+    least(&mut free.clone().filter(works)).or_else(|| least(&mut free.into_iter()))
+}
+
+fn note_failure(endpoint: &Endpoint) {
+    if let Some(ejected) = endpoint.failed(std::time::Instant::now()) {
+        let (instance, ejected_s) = (endpoint.id(), ejected.as_secs());
+        tracing::warn!(
+            instance,
+            ejected_s,
+            "an instance keeps failing: it is passed over"
+        );
+    }
 }
 
 fn is_among(refused: &[Arc<Endpoint>], endpoint: &Arc<Endpoint>) -> bool {

@@ -32,8 +32,10 @@ pub(crate) const FIRST_BYTE_SHIELDED_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// For an instance to become ready, or free.
 pub(crate) const INSTANCE_WAIT: Duration = Duration::from_secs(10);
-/// Between two looks for one.
-pub(crate) const INSTANCE_POLL: Duration = Duration::from_millis(5);
+/// Between two looks for one when nobody says that there is room.
+pub(crate) const INSTANCE_POLL: Duration = Duration::from_millis(50);
+/// When a request that found no room may be made again, in seconds.
+pub(crate) const RETRY_AFTER_S: u64 = 1;
 /// Requests of one thread that wait for an instance.
 pub(crate) const WAITING_MAX: usize = 1024;
 /// Instances tried when connections are refused, and connections tried when kept ones turn out closed.
@@ -41,7 +43,7 @@ pub(crate) const TRIES_MAX: usize = 4;
 /// A kept connection is used again for so long: below the five seconds after which common servers (Node) close it.
 pub(crate) const POOL_IDLE: Duration = Duration::from_secs(4);
 /// Connections kept to one instance by one thread.
-pub(crate) const POOL_CONNECTIONS_MAX: usize = 128;
+pub(crate) const POOL_CONNECTIONS_MAX: usize = 1024;
 /// Requests in flight when the node stops.
 pub(crate) const DRAIN: Duration = Duration::from_secs(30);
 /// After the system has refused to accept a connection (out of file descriptors).

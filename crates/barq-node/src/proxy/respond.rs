@@ -15,6 +15,7 @@ use super::attempt::Attempt;
 use super::deadline::Deadline;
 use super::forward::{Answer, Asked};
 use super::http1::{Framing, Version};
+use super::instance::Instance;
 use super::request::{Request, write_decimal};
 use super::response::{Mark, Reply};
 use super::tunnel;
@@ -75,28 +76,9 @@ pub(super) async fn respond(
     let (worker, status) = (asked.worker, learned.status);
     let responding = &mut Responding::of(asked);
     if status == 101 {
-        let request_id = responding.request.map_or("", Request::id);
-        let is_asked = responding.request.is_some_and(|request| request.upgrades);
-        let Some(head) = responding.client.begin_switch().filter(|_| is_asked) else {
-            let failure = Failure::Broken;
-            if let Some(attempt) = &mut attempt {
-                let status = Some(status);
-                attempt.finish(Outcome::Failed { failure, status });
-            }
-            let mark = Mark {
-                revision: Some(&revision.name),
-                request_id,
-            };
-            let (status, title) = (StatusCode::BAD_GATEWAY, "The service did not answer");
-            let problem = Reply::problem(status, title, failure.words(), mark);
-            return reply(responding, &problem).await;
-        };
-        head.extend_from_slice(&instance.head);
-        head.extend_from_slice(b"\r\n");
-        let held = attempt.and_then(|mut attempt| attempt.finish_and_hold(Outcome::Answered(101)));
-        tunnel::run(responding.client, &mut instance.wire).await;
-        drop((held, endpoint));
-        return Ending::Cut;
+        let ending = switch(responding, instance, attempt, revision).await;
+        drop(endpoint);
+        return ending;
     }
     let closes = begin(responding, &instance.head, learned.framing);
     let mut upload = match is_uploaded {
@@ -130,6 +112,36 @@ pub(super) async fn respond(
         // The attempt is dropped: the client went away.
         Err(Lost::ByClient) => Ending::Cut,
     }
+}
+
+/// Changes the protocol, if that was asked for: bytes both ways until either side ends.
+async fn switch(
+    responding: &mut Responding<'_>,
+    mut instance: Instance,
+    attempt: Option<Attempt<'_>>,
+    revision: &Revision,
+) -> Ending {
+    let is_asked = responding.request.is_some_and(|request| request.upgrades);
+    let Some(head) = responding.client.begin_switch().filter(|_| is_asked) else {
+        let failure = Failure::Broken;
+        if let Some(mut attempt) = attempt {
+            let status = Some(101);
+            attempt.finish(Outcome::Failed { failure, status });
+        }
+        let mark = Mark {
+            revision: Some(&revision.name),
+            request_id: responding.request.map_or("", Request::id),
+        };
+        let (status, title) = (StatusCode::BAD_GATEWAY, "The service did not answer");
+        let problem = Reply::problem(status, title, failure.words(), mark);
+        return reply(responding, &problem).await;
+    };
+    head.extend_from_slice(&instance.head);
+    head.extend_from_slice(b"\r\n");
+    let held = attempt.and_then(|mut attempt| attempt.finish_and_hold(Outcome::Answered(101)));
+    tunnel::run(responding.client, &mut instance.wire).await;
+    drop(held);
+    Ending::Cut
 }
 
 /// Answers without an instance.

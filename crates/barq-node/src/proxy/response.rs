@@ -141,6 +141,13 @@ impl Reply {
         Self { head, body }
     }
 
+    /// The request may be made again after so many seconds.
+    pub(super) fn retry_after(&mut self, seconds: u64) {
+        self.head.extend_from_slice(b"retry-after: ");
+        write_decimal(&mut self.head, seconds);
+        self.head.extend_from_slice(b"\r\n");
+    }
+
     /// For a request that is not passed on.
     pub(super) fn refused(refused: Refused) -> Self {
         let mark = Mark {

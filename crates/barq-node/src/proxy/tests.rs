@@ -3,6 +3,7 @@
 mod harness;
 mod http2;
 mod judging;
+mod overload;
 mod passing;
 mod routing;
 mod smuggling;

@@ -1,4 +1,4 @@
-//! What bytes come and go by.
+//! What bytes come and go by, so that whoever carries a message need not know what is under it.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,5 @@
-//! Writes a body in its framing.
+//! Writes a body in its framing, and nothing that was not announced: a length that is not kept is an error, not a shorter
+//! body. It must not know where the bytes go.
 
 use std::io::Write as _;
 

@@ -40,81 +40,87 @@ fn responses_lose_hop_by_hop_fields_and_say_who_answered() {
     );
 }
 
+/// A length and a coding.
+const BOTH: &str = "content-length: 3\r\ntransfer-encoding: chunked\r\n";
+
+/// First lines, fields, whether it answers a HEAD; how the body is framed and whether the connection is kept.
+type Case = (&'static str, &'static str, bool, Option<(Framing, bool)>);
+
+const BODIES: [Case; 14] = [
+    (
+        "HTTP/1.1 200 OK",
+        "content-length: 3\r\n",
+        false,
+        Some((Framing::Length(3), true)),
+    ),
+    (
+        "HTTP/1.1 200 OK",
+        "content-length: 3\r\ncontent-length: 3\r\n",
+        false,
+        Some((Framing::Length(3), true)),
+    ),
+    (
+        "HTTP/1.1 200 OK",
+        "content-length: 3\r\ncontent-length: 4\r\n",
+        false,
+        None,
+    ),
+    (
+        "HTTP/1.1 200 OK",
+        "transfer-encoding: chunked\r\n",
+        false,
+        Some((Framing::Chunked, true)),
+    ),
+    (
+        "HTTP/1.1 200 OK",
+        "transfer-encoding: gzip, chunked\r\n",
+        false,
+        None,
+    ),
+    (
+        "HTTP/1.1 200 OK",
+        BOTH,
+        false,
+        Some((Framing::Chunked, false)),
+    ),
+    (
+        "HTTP/1.1 200 OK",
+        "",
+        false,
+        Some((Framing::UntilClose, false)),
+    ),
+    (
+        "HTTP/1.1 200 OK",
+        "content-length: 3\r\n",
+        true,
+        Some((Framing::None, true)),
+    ),
+    (
+        "HTTP/1.1 204 No",
+        "content-length: 3\r\n",
+        false,
+        Some((Framing::None, true)),
+    ),
+    (
+        "HTTP/1.1 304 No",
+        "content-length: 3\r\n",
+        false,
+        Some((Framing::None, true)),
+    ),
+    (
+        "HTTP/1.0 200 OK",
+        "content-length: 3\r\n",
+        false,
+        Some((Framing::Length(3), false)),
+    ),
+    ("HTTP/1.1 600 No", "", false, None),
+    ("HTTP/1.1 099 No", "", false, None),
+    ("HTTP/3.0 200 No", "", false, None),
+];
+
 #[test]
 fn where_the_body_ends() {
-    let both = "content-length: 3\r\ntransfer-encoding: chunked\r\n";
-    let cases = [
-        (
-            "HTTP/1.1 200 OK",
-            "content-length: 3\r\n",
-            false,
-            Some((Framing::Length(3), true)),
-        ),
-        (
-            "HTTP/1.1 200 OK",
-            "content-length: 3\r\ncontent-length: 3\r\n",
-            false,
-            Some((Framing::Length(3), true)),
-        ),
-        (
-            "HTTP/1.1 200 OK",
-            "content-length: 3\r\ncontent-length: 4\r\n",
-            false,
-            None,
-        ),
-        (
-            "HTTP/1.1 200 OK",
-            "transfer-encoding: chunked\r\n",
-            false,
-            Some((Framing::Chunked, true)),
-        ),
-        (
-            "HTTP/1.1 200 OK",
-            "transfer-encoding: gzip, chunked\r\n",
-            false,
-            None,
-        ),
-        (
-            "HTTP/1.1 200 OK",
-            both,
-            false,
-            Some((Framing::Chunked, false)),
-        ),
-        (
-            "HTTP/1.1 200 OK",
-            "",
-            false,
-            Some((Framing::UntilClose, false)),
-        ),
-        (
-            "HTTP/1.1 200 OK",
-            "content-length: 3\r\n",
-            true,
-            Some((Framing::None, true)),
-        ),
-        (
-            "HTTP/1.1 204 No",
-            "content-length: 3\r\n",
-            false,
-            Some((Framing::None, true)),
-        ),
-        (
-            "HTTP/1.1 304 No",
-            "content-length: 3\r\n",
-            false,
-            Some((Framing::None, true)),
-        ),
-        (
-            "HTTP/1.0 200 OK",
-            "content-length: 3\r\n",
-            false,
-            Some((Framing::Length(3), false)),
-        ),
-        ("HTTP/1.1 600 No", "", false, None),
-        ("HTTP/1.1 099 No", "", false, None),
-        ("HTTP/3.0 200 No", "", false, None),
-    ];
-    for (first, fields, to_head, expected) in cases {
+    for (first, fields, to_head, expected) in BODIES {
         let learned = read(&format!("{first}\r\n{fields}\r\n"), to_head)
             .map(|(learned, _)| (learned.framing, learned.keeps));
         assert_eq!(learned, expected, "{first} {fields}");
