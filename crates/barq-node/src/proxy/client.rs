@@ -55,27 +55,30 @@ pub(super) async fn serve(
     origin: Origin,
 ) {
     let wire = Wire::Connection(wire::Connection::new(transport, &worker.buffers));
+    let request = worker.spare_request();
     let mut connection = Connection {
         worker,
         origin,
         wire,
         is_first: true,
         deadline: Deadline::default(),
-        request: Request::default(),
+        request,
     };
-    loop {
+    let ending = loop {
         let ending = match connection.next().await {
             Came::Request => connection.answer(&entry).await,
             Came::Refused(refused) => connection.refuse(refused).await,
             Came::Http2 => return connection.multiplex(entry).await,
-            Came::Nothing => return,
+            Came::Nothing => break Ending::Cut,
         };
-        match ending {
-            Ending::Keep => {}
-            Ending::Close => return connection.close().await,
-            Ending::Cut => return,
+        if ending != Ending::Keep {
+            break ending;
         }
+    };
+    if ending == Ending::Close {
+        connection.close().await;
     }
+    connection.worker.keep_request(connection.request);
 }
 
 impl Connection {
@@ -191,10 +194,14 @@ impl Connection {
 
     /// Closes so that the client can read what it was sent: a socket that is closed while something arrives takes back what
     /// it has sent (RFC 9112, section 9.6).
-    async fn close(mut self) {
+    async fn close(&mut self) {
         let Wire::Connection(wire) = &mut self.wire else {
             return;
         };
+        // All that was sent has been read: nothing is taken back.
+        if wire.body_has_ended() && wire.data().is_empty() && self.request.closes {
+            return;
+        }
         let lingering = async {
             if poll_fn(|context| wire.poll_shutdown(context))
                 .await

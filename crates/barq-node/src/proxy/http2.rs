@@ -108,7 +108,7 @@ async fn answer(
     framing: Framing,
     mut wire: Wire,
 ) {
-    let (mut request, mut deadline) = (request::Request::default(), Deadline::default());
+    let (mut request, mut deadline) = (worker.spare_request(), Deadline::default());
     if let Err(refused) = read(&mut request, &head, framing, &origin, &worker) {
         let mut responding = Responding {
             worker: &worker,
@@ -127,6 +127,7 @@ async fn answer(
         deadline: &mut deadline,
     };
     exchange(&entry, &origin, &mut asked).await;
+    worker.keep_request(request);
 }
 
 fn read(

@@ -22,6 +22,8 @@ pub(crate) const STOPPING_IDLE: Duration = Duration::from_secs(2);
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
 /// Bytes that are read and dropped meanwhile.
 pub(crate) const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// Requests of one thread whose memory is kept for the next.
+pub(crate) const SPARE_REQUESTS_MAX: usize = 1024;
 /// Opening a connection to an instance on the same machine.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// From the request's last byte to the response's first: Cloud Run's default request time-out.

@@ -320,7 +320,8 @@ fn learn<'a>(fields: &[Field<'a>]) -> Result<Learned<'a>, Refused> {
                 learned.id = Some(field.value).filter(|id| ids == 1 && is_sane_id(id));
                 true
             }
-            Known::GrpcStatus | Known::Traceparent | Known::XBarqRevision => false,
+            Known::Traceparent => !is_traceparent(field.value),
+            Known::GrpcStatus | Known::XBarqRevision => false,
             Known::ContentLength
             | Known::Forwarded
             | Known::Http2Settings
@@ -397,6 +398,24 @@ fn is_sane_id(id: &[u8]) -> bool {
     let is_sane =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
     (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len()) && id.iter().all(is_sane)
+}
+
+/// Whether it says where a request belongs as the W3C's Trace Context (level 1, section 3.2) has it; what does not would
+/// begin a trace of its own at each instance that reads it otherwise.
+fn is_traceparent(value: &[u8]) -> bool {
+    const DIGITS: [usize; 4] = [2, 32, 16, 2];
+    let parts: Vec<&[u8]> = value.split(|byte| *byte == b'-').collect();
+    let is_hexadecimal = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    parts.len() >= DIGITS.len()
+        && (parts.len() == DIGITS.len() || parts[0] != b"00")
+        && parts
+            .iter()
+            .zip(DIGITS)
+            .all(|(part, digits)| part.len() == digits && part.iter().all(is_hexadecimal))
+        && parts[0] != b"ff"
+        && [parts[1], parts[2]]
+            .iter()
+            .all(|id| id.iter().any(|digit| *digit != b'0'))
 }
 
 #[cfg(test)]

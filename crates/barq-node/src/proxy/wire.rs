@@ -149,6 +149,13 @@ impl Wire {
         }
     }
 
+    fn has_more(&self) -> bool {
+        match self {
+            Self::Connection(connection) => connection.has_more(),
+            Self::Stream(_) => false,
+        }
+    }
+
     fn part(&self, count: usize) -> &[u8] {
         match self {
             Self::Connection(connection) => &connection.data()[..count],
@@ -224,6 +231,8 @@ pub(super) fn poll_carry(
                 from.taken(sent);
             }
             Decoded::End => return Poll::Ready(to.end(from.trailers())),
+            // What certainly follows at once goes along with what has come.
+            Decoded::More if from.has_more() && from.poll_more(context)?.is_ready() => {}
             Decoded::More => {
                 ready!(to.poll_pass_on(context))?;
                 ready!(from.poll_more(context))?;

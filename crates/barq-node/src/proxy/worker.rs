@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use slab::Slab;
@@ -18,10 +18,10 @@ use tokio::task::LocalSet;
 
 use super::buffers::Buffers;
 use super::exchange::Entry;
-use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, POOL_IDLE};
+use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, POOL_IDLE, SPARE_REQUESTS_MAX};
 use super::pool::Pool;
 use super::random::Random;
-use super::request::Origin;
+use super::request::{Origin, Request};
 use super::swap::Reader;
 use super::transport::Transport;
 use super::{OnVerdict, ProxyLimits, Swap, Table, client};
@@ -54,6 +54,8 @@ pub(super) struct Worker {
     pub(super) on_verdict: OnVerdict,
     pub(super) started: Instant,
     pub(super) buffers: Rc<Buffers>,
+    /// Requests whose memory can be used again.
+    spare: RefCell<Vec<Request>>,
     table: RefCell<(Reader<Table>, Rc<Arc<Table>>)>,
     waiting: Rc<Cell<usize>>,
     is_stopping: Cell<bool>,
@@ -94,6 +96,19 @@ impl Worker {
             *seen = Rc::new(Arc::clone(current));
         }
         Rc::clone(seen)
+    }
+
+    /// A request to read into.
+    pub(super) fn spare_request(&self) -> Request {
+        self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes it back.
+    pub(super) fn keep_request(&self, request: Request) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_REQUESTS_MAX {
+            spare.push(request);
+        }
     }
 
     /// Whether the node stops.
@@ -168,6 +183,7 @@ async fn serve(start: Start) {
         on_verdict,
         started,
         buffers: Rc::default(),
+        spare: RefCell::default(),
         table: RefCell::new((reader, seen)),
         waiting: Rc::default(),
         is_stopping: Cell::new(false),
@@ -180,7 +196,6 @@ async fn serve(start: Start) {
             Arc::clone(&connections),
             listener,
             Rc::new(entry),
-            stopped.clone(),
         );
         tokio::task::spawn_local(async move {
             match until {
@@ -194,7 +209,7 @@ async fn serve(start: Start) {
     };
     accept(listener, Entry::Ingress, None);
     let mut prune = tokio::time::interval(POOL_IDLE);
-    let mut stop = stopped.clone();
+    let mut stop = stopped;
     loop {
         tokio::select! {
             () = said(&mut stop) => break,
@@ -222,7 +237,6 @@ async fn accept(
     connections: Arc<Semaphore>,
     listener: std::net::TcpListener,
     entry: Rc<Entry>,
-    mut stopped: watch::Receiver<bool>,
 ) {
     let listener = match listener
         .set_nonblocking(true)
@@ -234,13 +248,20 @@ async fn accept(
             return;
         }
     };
+    let mut watching = Watching::new(&worker);
     loop {
         let Ok(place) = Arc::clone(&connections).acquire_owned().await else {
             return;
         };
-        let accepted = tokio::select! {
-            () = said(&mut stopped) => return,
-            accepted = listener.accept() => accepted,
+        let accepted = poll_fn(|context| {
+            watching.wake(context.waker());
+            match worker.is_stopping() {
+                true => Poll::Ready(None),
+                false => listener.poll_accept(context).map(Some),
+            }
+        });
+        let Some(accepted) = accepted.await else {
+            return;
         };
         match accepted {
             Ok((stream, client)) => {

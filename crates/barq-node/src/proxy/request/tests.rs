@@ -270,3 +270,26 @@ fn sane_request_ids_are_kept() {
         assert_eq!(id(insane).len(), 32, "{insane}");
     }
 }
+
+#[test]
+fn a_trace_is_passed_on_if_it_is_one() {
+    let id = "0af7651916cd43dd8448eb211c80319c";
+    let cases = [
+        (format!("00-{id}-b7ad6b7169203331-01"), true),
+        (format!("cc-{id}-b7ad6b7169203331-01-new"), true),
+        (format!("00-{id}-b7ad6b7169203331-01-new"), false),
+        (format!("ff-{id}-b7ad6b7169203331-01"), false),
+        (format!("00-{}-b7ad6b7169203331-01", "0".repeat(32)), false),
+        (format!("00-{id}-0000000000000000-01"), false),
+        (
+            format!("00-{}-b7ad6b7169203331-01", id.to_uppercase()),
+            false,
+        ),
+        ("nonsense".to_owned(), false),
+    ];
+    for (value, expected) in cases {
+        let line = format!("traceparent: {value}");
+        let request = read(&format!("GET / HTTP/1.1\r\nhost: a\r\n{line}\r\n\r\n")).unwrap();
+        assert_eq!(lines(&request).contains(&line), expected, "{value}");
+    }
+}

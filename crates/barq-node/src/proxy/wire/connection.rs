@@ -4,7 +4,7 @@
 //! Nothing here waits: every function goes as far as it can. Small parts gather and leave in one call, with the head before
 //! them; large parts go from one socket to the other without a copy between. It must not know what is said over it.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::proxy::buffers::{Buffers, Input};
+use crate::proxy::buffers::{Buffers, Input, Lent};
 use crate::proxy::http1::{Decoded, Decoder, Encoder, Framing, Malformed, WrongLength};
 use crate::proxy::transport::Transport;
 
@@ -27,10 +27,9 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 #[derive(Debug)]
 pub(crate) struct Connection {
     transport: Transport,
-    buffers: Rc<Buffers>,
     input: Input,
     decoder: Decoder,
-    output: Vec<u8>,
+    output: Lent,
     sent: usize,
     encoder: Encoder,
     /// The body that is written has been written to its end.
@@ -54,10 +53,9 @@ impl Connection {
     pub(in crate::proxy) fn new(transport: Transport, buffers: &Rc<Buffers>) -> Self {
         Self {
             transport,
-            buffers: Rc::clone(buffers),
-            input: Input::default(),
+            input: Input::new(buffers),
             decoder: Decoder::new(Framing::None),
-            output: Vec::new(),
+            output: Lent::new(buffers),
             sent: 0,
             encoder: Encoder::new(Framing::None),
             has_ended: true,
@@ -107,9 +105,6 @@ impl Connection {
     pub(in crate::proxy) fn begin(&mut self, framing: Framing) -> &mut Vec<u8> {
         self.encoder = Encoder::new(framing);
         self.has_ended = false;
-        if self.output.capacity() == 0 {
-            self.output = self.buffers.vector();
-        }
         &mut self.output
     }
 
@@ -122,7 +117,7 @@ impl Connection {
     /// What was to be written, if nothing of it has left: to be said over another connection.
     pub(in crate::proxy) fn take_unsent(&mut self) -> Unsent {
         Unsent {
-            output: std::mem::take(&mut self.output),
+            output: std::mem::take(&mut *self.output),
             encoder: self.encoder,
             has_ended: self.has_ended,
         }
@@ -130,7 +125,7 @@ impl Connection {
 
     /// Says what could not be said over another connection.
     pub(in crate::proxy) fn put_unsent(&mut self, unsent: Unsent) {
-        self.output = unsent.output;
+        *self.output = unsent.output;
         self.encoder = unsent.encoder;
         self.has_ended = unsent.has_ended;
         self.sent = 0;
@@ -143,9 +138,9 @@ impl Connection {
 
     /// Nothing is on its way: gives the memory back.
     pub(in crate::proxy) fn rest(&mut self) {
-        self.input.rest(&self.buffers);
-        if self.is_flushed() && self.output.capacity() > 0 {
-            self.buffers.keep_vector(std::mem::take(&mut self.output));
+        self.input.rest();
+        if self.is_flushed() {
+            self.output.rest();
             self.sent = 0;
         }
     }
@@ -155,7 +150,7 @@ impl Connection {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let mut room = ReadBuf::new(self.input.room(&self.buffers));
+        let mut room = ReadBuf::new(self.input.room());
         ready!(Pin::new(&mut self.transport).poll_read(context, &mut room))?;
         let count = room.filled().len();
         self.input.filled(count);
@@ -165,7 +160,7 @@ impl Connection {
 
     /// Ready when the other side has gone; what else it sends is kept for later.
     pub(in crate::proxy) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        while !self.input.room(&self.buffers).is_empty() {
+        while !self.input.room().is_empty() {
             match ready!(self.poll_fill(context)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
                 Ok(_) => {}
@@ -217,21 +212,53 @@ impl Connection {
         let wrong_length = |_| io::Error::from(io::ErrorKind::InvalidData);
         loop {
             let pending = self.output.len() - self.sent;
-            if pending == 0 && part.len() >= DIRECT_BYTES_MIN && self.encoder.is_plain() {
-                let count = ready!(Pin::new(&mut self.transport).poll_write(context, part))?;
+            if part.len() >= DIRECT_BYTES_MIN && self.encoder.is_plain() {
+                let count = ready!(self.poll_write_with(context, part))?;
+                if count == 0 {
+                    continue;
+                }
                 self.encoder.passed(count).map_err(wrong_length)?;
-                self.moved += count as u64;
                 return Poll::Ready(Ok(count));
             }
             if pending == 0 || pending + part.len() <= OUTPUT_BYTES_MAX {
-                if self.output.capacity() == 0 {
-                    self.output = self.buffers.vector();
-                }
                 let written = self.encoder.write(part, &mut self.output);
                 return Poll::Ready(written.map(|()| part.len()).map_err(wrong_length));
             }
             ready!(self.poll_flush(context))?;
         }
+    }
+
+    /// Writes what waits and then as much of `part` as goes, in one call; gives how much of `part` went.
+    fn poll_write_with(
+        &mut self,
+        context: &mut Context<'_>,
+        part: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let waiting = &self.output[self.sent..];
+        let both = [IoSlice::new(waiting), IoSlice::new(part)];
+        let slices = if waiting.is_empty() {
+            &both[1..]
+        } else {
+            &both
+        };
+        let transport = Pin::new(&mut self.transport);
+        let count = ready!(transport.poll_write_vectored(context, slices))?;
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.moved += count as u64;
+        let of_waiting = count.min(waiting.len());
+        self.sent += of_waiting;
+        if self.is_flushed() {
+            self.output.clear();
+            self.sent = 0;
+        }
+        Poll::Ready(Ok(count - of_waiting))
+    }
+
+    /// Whether there is more to read, most likely.
+    pub(super) fn has_more(&self) -> bool {
+        self.input.was_filled()
     }
 
     /// What comes next of the body.
