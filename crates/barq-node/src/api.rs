@@ -15,11 +15,15 @@
 //! | `GET /v1/services/{service}/logs?revision=&severity=&text=&since_ms=&window=&after=&before=&limit=` | → `LogPage` |
 //! | `GET /v1/node` | → `NodeStatus` |
 
+mod tls;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use tls::{CertificateObservation, CertificateSource, TlsConfiguration};
 
 /// Everything that the node must know to serve one service: the desired state, whole, never a difference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +39,9 @@ pub struct ServiceConfiguration {
     pub acknowledges: Option<u64>,
     /// Further hosts that reach the service.
     pub domains: Vec<String>,
+    /// How these are served over TLS; `None`: not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfiguration>,
     /// Every revision that has instances or keeps a tagged address.
     pub revisions: Vec<RevisionConfiguration>,
     /// The shares of the traffic: they sum to 100, or the list is empty (the service answers 503).
@@ -574,6 +581,12 @@ pub struct NodeStatus {
     pub run: Uuid,
     /// Where users' requests arrive, `ADDRESS:PORT`.
     pub ingress: String,
+    /// The same over TLS, if the node listens for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress_tls: Option<String>,
+    /// One for each host that is to be served over TLS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateObservation>,
     /// Since when.
     pub started_at: Timestamp,
     /// What does not work as it should (disk, limits), in words.

@@ -35,6 +35,7 @@ use crate::api::{
 use crate::instances::ReadySet;
 use crate::proxy::{RevisionSockets, ServiceRoute, Swap, Table};
 use crate::statistics::Failure;
+use crate::tls::Wanted;
 
 use disk::Disk;
 use service::{OwnAddress, Service, State};
@@ -145,6 +146,20 @@ impl Services {
     /// The number of the last change.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// The domains that are to be served over TLS, and how.
+    pub(crate) fn wanted_over_tls(&self) -> Vec<Wanted> {
+        let wanted = |service: Arc<Service>| {
+            let state = service.lock();
+            let configuration = state.configuration.as_ref()?;
+            Some(Wanted {
+                service: service.name.clone(),
+                domains: configuration.domains.clone(),
+                tls: configuration.tls.clone()?,
+            })
+        };
+        self.all().into_iter().filter_map(wanted).collect()
     }
 
     /// The services that are known.

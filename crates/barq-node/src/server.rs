@@ -5,6 +5,7 @@
 
 mod answer;
 mod api;
+mod secured;
 
 use std::io;
 use std::net::TcpListener;
@@ -21,8 +22,11 @@ use crate::control::{Fleet, Services};
 use crate::instances::{Instances, InstancesError, InstancesSettings, ReadySet};
 use crate::logs::Logs;
 use crate::proxy::{OnVerdict, Proxy, ProxySettings};
+use crate::tls::TlsError;
+use secured::Secured;
 
 pub use crate::proxy::ProxyLimits;
+pub use crate::tls::TlsSettings;
 
 /// The API's socket in the node's directory.
 pub const SOCKET_NAME: &str = "node.sock";
@@ -35,6 +39,8 @@ pub struct NodeSettings {
     pub directory: PathBuf,
     /// Users' requests arrive here.
     pub ingress: TcpListener,
+    /// … and here over TLS, if anywhere.
+    pub tls: Option<TlsSettings>,
     /// Callers of the API show it.
     pub token: String,
     /// How shims are started.
@@ -79,6 +85,9 @@ pub enum NodeError {
     /// The proxy can't start.
     #[error("the proxy can't start")]
     Proxy(#[source] io::Error),
+    /// TLS can't start.
+    #[error("TLS can't start")]
+    Tls(#[source] TlsError),
     /// The API's socket can't be opened.
     #[error("the socket {} can't be opened", path.display())]
     Socket {
@@ -126,6 +135,7 @@ pub async fn run(
         async move { services.write_what_changes().await }
     });
     let ingress = settings.ingress.local_addr().map_err(NodeError::Proxy)?;
+    let secured = Secured::start(settings.tls, ingress, &services).await?;
     let proxy = start_proxy(
         &services,
         settings.ingress,
@@ -140,7 +150,10 @@ pub async fn run(
         instances.clone(),
         Logs::new(&directory),
         &settings.token,
-        ingress,
+        api::Ingress {
+            plain: ingress,
+            tls: secured.as_ref().map(Secured::seen),
+        },
     );
     let api = tokio::spawn(api::serve(listener, Arc::new(state), api_ends));
 
@@ -153,6 +166,7 @@ pub async fn run(
     )
     .await;
     writer.abort();
+    drop(secured);
     services.mark_canaries();
     services.write_all().await;
     keeper.abort();

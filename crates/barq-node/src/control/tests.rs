@@ -93,6 +93,7 @@ pub(crate) fn configuration(generation: u64) -> ServiceConfiguration {
         last_trip: 0,
         acknowledges: None,
         domains: vec![],
+        tls: None,
         revisions: vec![revision("stable"), revision("canary")],
         traffic: vec![share("stable", 100)],
         canary: None,

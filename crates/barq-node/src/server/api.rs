@@ -25,6 +25,7 @@ use crate::api::{Evidence, FailedRequest, LeaseRenewal, NodeStatus, Recall, Serv
 use crate::control::Services;
 use crate::instances::Instances;
 use crate::logs::{LogError, LogQuery, Logs, PAGE_LINES_MAX, Window};
+use crate::tls::Tls;
 
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -45,7 +46,15 @@ pub(super) struct Api {
     instances: Instances,
     logs: Logs,
     token: [u8; 32],
-    ingress: SocketAddr,
+    ingress: Ingress,
+}
+
+/// Where users' requests arrive.
+pub(super) struct Ingress {
+    /// Plain HTTP.
+    pub(super) plain: SocketAddr,
+    /// TLS, and its certificates.
+    pub(super) tls: Option<(SocketAddr, Arc<Tls>)>,
 }
 
 impl Api {
@@ -54,7 +63,7 @@ impl Api {
         instances: Instances,
         logs: Logs,
         token: &str,
-        ingress: SocketAddr,
+        ingress: Ingress,
     ) -> Self {
         Self {
             services,
@@ -300,11 +309,16 @@ impl Api {
     }
 
     fn status(&self) -> NodeStatus {
+        let tls = self.ingress.tls.as_ref();
+        let mut degraded = self.services.degraded();
+        degraded.extend(tls.map(|(_, tls)| tls.problems()).unwrap_or_default());
         NodeStatus {
             run: self.services.run(),
-            ingress: self.ingress.to_string(),
+            ingress: self.ingress.plain.to_string(),
+            ingress_tls: tls.map(|(address, _)| address.to_string()),
+            certificates: tls.map(|(_, tls)| tls.certificates()).unwrap_or_default(),
             started_at: self.services.started_at(),
-            degraded: self.services.degraded(),
+            degraded,
         }
     }
 }

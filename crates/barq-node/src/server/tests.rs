@@ -33,6 +33,7 @@ fn settings(directory: &Path) -> NodeSettings {
     NodeSettings {
         directory: directory.to_owned(),
         ingress: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(),
+        tls: None,
         token: TOKEN.to_owned(),
         launcher: Launcher {
             program: "/nonexistent".into(),
