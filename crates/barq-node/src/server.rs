@@ -135,7 +135,7 @@ pub async fn run(
         async move { services.write_what_changes().await }
     });
     let ingress = settings.ingress.local_addr().map_err(NodeError::Proxy)?;
-    let secured = Secured::start(settings.tls, ingress, &services).await?;
+    let secured = Secured::start(settings.tls, &directory, ingress, &services).await?;
     let proxy = start_proxy(
         &services,
         settings.ingress,

@@ -5,10 +5,12 @@
 //! that is swapped whole. Crypto is aws-lc-rs alone. It must not know how requests are served, nor what a revision is.
 
 mod accept;
+mod acme;
 mod files;
 mod keeper;
 mod pair;
 mod redirect;
+mod source;
 mod table;
 mod words;
 
@@ -18,26 +20,31 @@ mod testing;
 mod tests;
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::{CertificateObservation, TlsConfiguration};
+use acme::Acme;
 use keeper::{Keeper, Published};
 use table::{Crypto, Table};
 
 pub use accept::{AcceptError, Acceptor, Alpn, HANDSHAKE_TIME_MAX, Negotiated};
+pub use acme::{ACME_DIRECTORY_DEFAULT, AcmeSettings, Challenges};
 pub use files::FilePair;
 pub use redirect::{CHALLENGE_PATH, Ports, REDIRECT_STATUS, redirect};
 pub use table::Policy;
 
 /// How often files are looked at: short enough that whoever put a new one there sees it work while still looking.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Ends of orders that wait to be put in force; whoever has one more waits with it.
+const NEWS_MAX: usize = 64;
 
 /// What the node's TLS runs with.
 #[derive(Debug)]
@@ -46,6 +53,21 @@ pub struct TlsSettings {
     pub ingress: TcpListener,
     /// For hosts without a certificate of their own, and for clients that name no host.
     pub default: Option<FilePair>,
+    /// What certificates are asked of, if of anybody.
+    pub acme: Option<AcmeSettings>,
+}
+
+/// What [`Tls`] runs with, without the socket.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// For what is got from an authority; made when it is needed.
+    pub directory: PathBuf,
+    /// For hosts without a certificate of their own, and for clients that name no host.
+    pub default: Option<FilePair>,
+    /// What certificates are asked of, if of anybody.
+    pub acme: Option<AcmeSettings>,
+    /// How often files are looked at, usually [`LOOK_INTERVAL`].
+    pub look_interval: Duration,
 }
 
 /// The domains of a service, and how they are served over TLS.
@@ -71,12 +93,21 @@ pub enum TlsError {
     /// The listening socket has no address.
     #[error("the address of the listening socket is not known")]
     Address(#[source] std::io::Error),
+    /// What is got from an authority has no place.
+    #[error("the directory {} can't be used", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 /// The node's certificates, looked after until this is dropped.
 #[derive(Debug)]
 pub struct Tls {
     published: Published,
+    challenges: Challenges,
     ports: Ports,
     wanted: watch::Sender<Vec<Wanted>>,
     task: JoinHandle<()>,
@@ -86,6 +117,7 @@ pub struct Tls {
 #[derive(Debug, Clone)]
 pub struct Policies {
     table: Arc<ArcSwap<Table>>,
+    challenges: Challenges,
     ports: Ports,
 }
 
@@ -95,14 +127,27 @@ impl Tls {
     /// # Errors
     /// When nothing can be served at all. A certificate that can't be used is none: it is a problem of its host.
     pub async fn start(
-        default: Option<FilePair>,
+        sources: Sources,
         ports: Ports,
         wanted: Vec<Wanted>,
-        look_interval: Duration,
     ) -> Result<Self, TlsError> {
-        let published = Published::default();
+        let (published, challenges) = (Published::default(), Challenges::default());
         let crypto = Crypto::new().map_err(TlsError::Tickets)?;
-        let mut keeper = Keeper::new(published.clone(), crypto, default);
+        let (sender, news) = mpsc::channel(NEWS_MAX);
+        let acme = sources.acme.map(|settings| {
+            Acme::new(
+                settings,
+                &sources.directory,
+                crypto.clone(),
+                challenges.clone(),
+                sender,
+            )
+        });
+        let acme = acme.transpose().map_err(|source| TlsError::Directory {
+            path: sources.directory,
+            source,
+        })?;
+        let mut keeper = Keeper::new(published.clone(), crypto, acme, sources.default);
         keeper.want(&wanted);
         let (wanted, receiver) = watch::channel(wanted);
         let looked = tokio::task::spawn_blocking(move || {
@@ -110,9 +155,10 @@ impl Tls {
             keeper
         });
         let keeper = looked.await.map_err(TlsError::Look)?;
-        let task = tokio::spawn(keeper.keep(receiver, look_interval));
+        let task = tokio::spawn(keeper.keep(receiver, news, sources.look_interval));
         Ok(Self {
             published,
+            challenges,
             ports,
             wanted,
             task,
@@ -137,6 +183,7 @@ impl Tls {
     pub fn policies(&self) -> Policies {
         Policies {
             table: Arc::clone(&self.published.table),
+            challenges: self.challenges.clone(),
             ports: self.ports,
         }
     }
@@ -165,6 +212,12 @@ impl Policies {
         let table = self.table.load();
         let policy = table.policy(&accept::normal(redirect::split(host).0));
         redirect(host, path_and_query, policy, self.ports)
+    }
+
+    /// What plain HTTP answers to `GET` of [`CHALLENGE_PATH`]`{token}`, before any route, with 200 and
+    /// `application/octet-stream`; `None`: it is a request like any other.
+    pub fn challenge(&self, token: &str) -> Option<Arc<str>> {
+        self.challenges.answer(token)
     }
 
     /// The `strict-transport-security` of an answer over TLS, unless the instance has set one itself.

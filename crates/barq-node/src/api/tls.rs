@@ -25,6 +25,8 @@ pub enum CertificateSource {
         /// The private key.
         key: String,
     },
+    /// A certificate authority that the node asks, for each domain by itself.
+    Acme,
 }
 
 /// What the node sees of one host's certificate.
@@ -36,6 +38,9 @@ pub struct CertificateObservation {
     pub service: String,
     /// When the certificate that is served expires; `None`: there is none, the host is served by plain HTTP alone.
     pub expires_at: Option<Timestamp>,
+    /// When the node renews it, or tries again to get it; `None` where that is not the node's to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<Timestamp>,
     /// What is wrong, why, and what to do.
     pub problem: Option<String>,
 }

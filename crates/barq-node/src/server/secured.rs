@@ -2,13 +2,17 @@
 //! services in force want.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
 use super::NodeError;
 use crate::control::Services;
-use crate::tls::{LOOK_INTERVAL, Ports, Tls, TlsError, TlsSettings};
+use crate::tls::{LOOK_INTERVAL, Ports, Sources, Tls, TlsError, TlsSettings};
+
+/// What TLS keeps, in the node's directory.
+const DIRECTORY: &str = "tls";
 
 /// TLS that has started; it ends when this is dropped.
 pub(super) struct Secured {
@@ -26,6 +30,7 @@ impl Secured {
     /// Starts it, where the node has a socket for it.
     pub(super) async fn start(
         settings: Option<TlsSettings>,
+        directory: &Path,
         plain: SocketAddr,
         services: &Arc<Services>,
     ) -> Result<Option<Self>, NodeError> {
@@ -40,7 +45,13 @@ impl Secured {
         };
         let changes = services.changes();
         let wanted = services.wanted_over_tls();
-        let tls = Tls::start(settings.default, ports, wanted, LOOK_INTERVAL).await;
+        let sources = Sources {
+            directory: directory.join(DIRECTORY),
+            default: settings.default,
+            acme: settings.acme,
+            look_interval: LOOK_INTERVAL,
+        };
+        let tls = Tls::start(sources, ports, wanted).await;
         let tls = Arc::new(tls.map_err(NodeError::Tls)?);
         let follower = follow(Arc::clone(services), Arc::clone(&tls), changes);
         Ok(Some(Self {

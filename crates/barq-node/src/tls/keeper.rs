@@ -5,22 +5,22 @@
 //! something better is there, even when its configuration names another source. It must not know how a handshake is made.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::Wanted;
 use super::accept::normal;
+use super::acme::{Acme, News};
 use super::files::{FilePair, Watched};
 use super::redirect::hsts;
-use super::table::{Crypto, Domain, Policy, Served, Table};
-use super::words::{Source, Words};
-use crate::api::{CertificateObservation, CertificateSource, TlsConfiguration};
+use super::source::HostSource;
+use super::table::{Crypto, Domain, Policy, Table};
+use crate::api::CertificateObservation;
 
 /// What the node's default certificate is for.
 const DEFAULT_HOST: &str = "hosts without a certificate of their own";
@@ -43,7 +43,8 @@ pub(super) struct Status {
 pub(super) struct Keeper {
     published: Published,
     crypto: Crypto,
-    default: Option<Watched>,
+    acme: Option<Arc<Acme>>,
+    default: Option<HostSource>,
     hosts: BTreeMap<String, Host>,
     is_changed: bool,
 }
@@ -52,24 +53,32 @@ pub(super) struct Keeper {
 struct Host {
     service: String,
     policy: Policy,
-    files: Watched,
+    source: HostSource,
 }
 
 impl Keeper {
-    pub(super) fn new(published: Published, crypto: Crypto, default: Option<FilePair>) -> Self {
+    pub(super) fn new(
+        published: Published,
+        crypto: Crypto,
+        acme: Option<Arc<Acme>>,
+        default: Option<FilePair>,
+    ) -> Self {
+        let default = default.map(|paths| Box::new(Watched::new(paths, None, None)));
         Self {
             published,
             crypto,
-            default: default.map(|paths| Watched::new(paths, None, None)),
+            acme,
+            default: default.map(HostSource::Files),
             hosts: BTreeMap::new(),
             is_changed: true,
         }
     }
 
-    /// Looks when something else is wanted, and from time to time at what is there.
+    /// Looks when something else is wanted, when an order has ended, and from time to time at what is there.
     pub(super) async fn keep(
         mut self,
         mut wanted: watch::Receiver<Vec<Wanted>>,
+        mut news: mpsc::Receiver<News>,
         look_interval: Duration,
     ) {
         let mut tick = tokio::time::interval(look_interval);
@@ -77,6 +86,7 @@ impl Keeper {
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
+                Some(news) = news.recv() => self.hear(news),
                 changed = wanted.changed() => match changed {
                     Ok(()) => self.want(&wanted.borrow_and_update()),
                     Err(_) => return,
@@ -109,11 +119,20 @@ impl Keeper {
         self.is_changed = true;
     }
 
-    /// Looks at all files and puts what is there in force. Blocks.
+    fn hear(&mut self, news: News) {
+        if let Some(host) = self.hosts.get_mut(&news.host) {
+            self.is_changed |= host.source.hear(news);
+        }
+    }
+
+    /// Looks at all sources and puts what is there in force. Blocks.
     pub(super) fn look(&mut self, now: Timestamp) {
-        let hosts = self.hosts.values_mut().map(|host| &mut host.files);
-        for files in hosts.chain(&mut self.default) {
-            self.is_changed |= files.look(&self.crypto, now);
+        let acme = self.acme.as_ref();
+        for (name, host) in &mut self.hosts {
+            self.is_changed |= host.source.look(name, &self.crypto, acme, now);
+        }
+        if let Some(default) = &mut self.default {
+            self.is_changed |= default.look(DEFAULT_HOST, &self.crypto, acme, now);
         }
         if std::mem::take(&mut self.is_changed) {
             self.publish();
@@ -123,24 +142,23 @@ impl Keeper {
 
     fn publish(&self) {
         let domain = |(name, host): (&String, &Host)| {
-            let served = Arc::clone(host.files.served()?);
+            let served = Arc::clone(host.source.served()?);
             let policy = host.policy.clone();
             Some((name.clone(), Domain { served, policy }))
         };
         let domains: HashMap<String, Domain> = self.hosts.iter().filter_map(domain).collect();
-        let default = self.default.as_ref().and_then(Watched::served);
+        let default = self.default.as_ref().and_then(HostSource::served);
         let table = Table::new(domains, default);
         self.published.table.store(Arc::new(table));
     }
 
     fn tell(&self, now: Timestamp) {
-        let default = self.default.iter().map(|files| (DEFAULT_HOST, "", files));
+        let default = self.default.iter().map(|source| (DEFAULT_HOST, "", source));
         let hosts = self.hosts.iter();
-        let hosts = hosts.map(|(name, host)| (name.as_str(), host.service.as_str(), &host.files));
-        let certificates = default.chain(hosts).map(|(name, service, files)| {
-            let words = words(name, files).problem(now);
-            observation(name, service, files, words)
-        });
+        let hosts = hosts.map(|(name, host)| (name.as_str(), host.service.as_str(), &host.source));
+        let certificates = default.chain(hosts);
+        let certificates =
+            certificates.map(|(host, service, source)| observation(host, service, source, now));
         let certificates: Vec<CertificateObservation> = certificates.collect();
         let problems = certificates.iter().filter_map(|one| one.problem.clone());
         let status = Status {
@@ -159,29 +177,14 @@ impl Keeper {
 
 impl Host {
     fn new(wanted: &Wanted, name: &str, before: Option<Self>) -> Self {
-        let TlsConfiguration {
-            source: CertificateSource::Files { certificate, key },
-            redirect,
-            hsts_seconds,
-        } = &wanted.tls;
-        let paths = FilePair {
-            certificate: PathBuf::from(certificate),
-            key: PathBuf::from(key),
-        };
-        let files = match before {
-            Some(before) if *before.files.paths() == paths => before.files,
-            before => {
-                let served = before.and_then(|before| before.files.served().cloned());
-                Watched::new(paths, Some(name.to_owned()), served)
-            }
-        };
+        let before = before.map(|before| before.source);
         Self {
             service: wanted.service.clone(),
             policy: Policy {
-                redirect: *redirect,
-                hsts: hsts(*hsts_seconds),
+                redirect: wanted.tls.redirect,
+                hsts: hsts(wanted.tls.hsts_seconds),
             },
-            files,
+            source: HostSource::new(name, &wanted.tls.source, before),
         }
     }
 }
@@ -192,28 +195,17 @@ pub(super) fn lock(status: &Mutex<Status>) -> std::sync::MutexGuard<'_, Status> 
     status.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn words<'a>(host: &'a str, files: &'a Watched) -> Words<'a> {
-    Words {
-        host,
-        pair: files.served().map(|served| &served.pair),
-        source: Source::Files {
-            certificate: files.paths().certificate.display().to_string(),
-            problem: files.problem(),
-        },
-    }
-}
-
 fn observation(
     host: &str,
     service: &str,
-    files: &Watched,
-    problem: Option<String>,
+    source: &HostSource,
+    now: Timestamp,
 ) -> CertificateObservation {
-    let served: Option<&Served> = files.served().map(AsRef::as_ref);
     CertificateObservation {
         host: host.to_owned(),
         service: service.to_owned(),
-        expires_at: served.map(|served| served.pair.not_after()),
-        problem,
+        expires_at: source.served().map(|served| served.pair.not_after()),
+        next_at: source.next_at(),
+        problem: source.words(host).problem(now),
     }
 }

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::testing::{Authority, Issued, connect, paths, replace};
-use super::{AcceptError, Acceptor, FilePair, Negotiated, Ports, Tls, Wanted};
+use super::{AcceptError, Acceptor, FilePair, Negotiated, Ports, Sources, Tls, Wanted};
 use crate::api::{CertificateSource, TlsConfiguration};
 
 const PORTS: Ports = Ports {
@@ -74,10 +74,17 @@ fn wanted(service: &str, domain: &str, files: &FilePair) -> Wanted {
     }
 }
 
+fn sources(default: Option<FilePair>) -> Sources {
+    Sources {
+        directory: "/nonexistent".into(),
+        default,
+        acme: None,
+        look_interval: LOOK_INTERVAL,
+    }
+}
+
 async fn start(wanted: Vec<Wanted>) -> Tls {
-    Tls::start(None, PORTS, wanted, LOOK_INTERVAL)
-        .await
-        .unwrap()
+    Tls::start(sources(None), PORTS, wanted).await.unwrap()
 }
 
 /// What the server tells a client that asks for `host`, or why there is no connection.
@@ -301,7 +308,7 @@ async fn the_default_certificate_answers_for_others() {
     let (directory, authority) = (TempDir::new().unwrap(), Authority::new());
     let default = authority.issue(&["*.shop.example", "anything.localhost"]);
     let default = default.write(directory.path(), "default");
-    let tls = Tls::start(Some(default), PORTS, vec![], LOOK_INTERVAL)
+    let tls = Tls::start(sources(Some(default)), PORTS, vec![])
         .await
         .unwrap();
     let server = Server::start(tls.acceptor()).await;

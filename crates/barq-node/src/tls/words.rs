@@ -24,6 +24,9 @@ pub(super) enum Source<'a> {
         certificate: String,
         problem: Option<&'a FilesError>,
     },
+    Acme {
+        problem: Option<&'a str>,
+    },
 }
 
 impl Words<'_> {
@@ -36,7 +39,10 @@ impl Words<'_> {
             } => Some(format!(
                 "{problem}. Put a matching pair in place, readable by barq's user: it is loaded within seconds"
             )),
-            Source::Files { problem: None, .. } => None,
+            Source::Acme {
+                problem: Some(problem),
+            } => Some((*problem).to_owned()),
+            Source::Files { problem: None, .. } | Source::Acme { problem: None } => None,
         };
         let expiry = self.pair.and_then(|pair| self.expiry(pair, now));
         match (failed, expiry) {
@@ -66,6 +72,7 @@ impl Words<'_> {
             Source::Files { certificate, .. } => {
                 format!("put a renewed one in {certificate}, it is loaded within seconds")
             }
+            Source::Acme { .. } => "its renewal is being tried".to_owned(),
         };
         let (from, until) = (pair.not_before(), pair.not_after());
         let lifetime = until.duration_since(from);
