@@ -23,6 +23,7 @@ mod shapes;
 mod spelling;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tls;
 mod units;
 
 use std::collections::BTreeMap;
@@ -37,13 +38,14 @@ pub use environment::{
 };
 pub use limits::{
     CHECKS_MAX, CONCURRENCY_MAX, CONFIGURATION_BYTES_MAX, CPU_MILLIS_MAX, DURATION_MAX,
-    ENVIRONMENTS_MAX, INSTANCES_MAX, ITEMS_MAX, LEASE_MAX, LEASE_MIN, MEMORY_BYTES_MAX,
+    ENVIRONMENTS_MAX, HSTS_MAX, INSTANCES_MAX, ITEMS_MAX, LEASE_MAX, LEASE_MIN, MEMORY_BYTES_MAX,
     MEMORY_BYTES_MIN, PROBE_FAILURES_MAX, REVISIONS_MAX, STEP_ERRORS_MAX, STEPS_MAX,
 };
 pub use parse::Parsed;
 pub use render::render_toml;
 pub use schema::schema;
 pub use service_name::{InvalidServiceName, ServiceName};
+pub use tls::{CertificateSource, Tls};
 
 /// The environment that every push reaches by itself; always the first in delivery order.
 pub const STAGING: &str = "staging";

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::configuration::{Build, Check, Health, Smoke};
+use crate::configuration::{Build, Check, Health, Smoke, Tls};
 use crate::event::{CheckOutcome, Evidence, Plan, ProbeLine, Trip};
 use crate::identity::{
     AppName, CommitHash, DeliveryId, ImageDigest, IncidentId, RevisionName, RolloutId, ServiceId,
@@ -151,6 +151,8 @@ pub enum Effect {
         revisions: Vec<Revision>,
         /// Further hosts of the service.
         domains: Vec<String>,
+        /// How these are served over TLS.
+        tls: Option<Tls>,
     },
     /// Test the new revision at its tagged address.
     SmokeTest(SmokeTest),

@@ -209,6 +209,8 @@ fn of_service(service: &Service, effects: &mut Effects) {
     if service.accepted >= service.generation {
         return;
     }
+    let newest = service.revisions.values().next_back();
+    let settings = newest.map(|revision| &revision.settings);
     effects.push((
         EffectTarget::Configure(service.id.clone(), service.generation),
         Effect::Configure {
@@ -221,12 +223,10 @@ fn of_service(service: &Service, effects: &mut Effects) {
                 .iter()
                 .filter_map(|(name, _)| service.revision(name).cloned())
                 .collect(),
-            domains: service
-                .revisions
-                .values()
-                .next_back()
-                .map(|revision| revision.settings.domains.clone())
+            domains: settings
+                .map(|settings| settings.domains.clone())
                 .unwrap_or_default(),
+            tls: settings.and_then(|settings| settings.tls.clone()),
         },
     ));
 }

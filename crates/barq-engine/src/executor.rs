@@ -134,6 +134,7 @@ async fn carry_out(
             plan,
             revisions,
             domains,
+            tls,
         } => {
             let configuration = Configuration {
                 service,
@@ -141,6 +142,7 @@ async fn carry_out(
                 plan,
                 revisions,
                 domains,
+                tls,
             };
             ports.data_plane.configure(key, configuration).await
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use barq_core::configuration::{Build, Check, Health};
+use barq_core::configuration::{Build, Check, Health, Tls};
 use barq_core::effect::{EffectKey, Outcome, SmokeTest};
 use barq_core::event::{Plan, Recall, Trip};
 use barq_core::identity::{CommitHash, DeliveryId, RevisionName, ServiceId};
@@ -113,6 +113,8 @@ pub struct Configuration {
     pub revisions: Vec<Revision>,
     /// Further hosts of the service.
     pub domains: Vec<String>,
+    /// How these are served over TLS.
+    pub tls: Option<Tls>,
 }
 
 /// Where instances run and traffic flows.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use barq_core::configuration::{Health, Probe, Role};
+use barq_core::configuration::{CertificateSource, Health, Probe, Role, Tls};
 use barq_core::effect::{Outcome, PlanRefusal};
 use barq_core::event::{
     Actor, Counts, EndpointCount, Evidence, FailedRequest, InstanceRange, Plan, Recall, Trip,
@@ -31,6 +31,7 @@ pub(super) fn service(
         // A revision that tripped never gets traffic again: its release comes back as another revision.
         acknowledges: None,
         domains: configuration.domains.clone(),
+        tls: configuration.tls.as_ref().map(tls),
         revisions,
         traffic: plan
             .traffic
@@ -54,6 +55,20 @@ pub(super) fn service(
             window_ms: watch.window_ms,
             max_errors: watch.max_errors,
         }),
+    }
+}
+
+fn tls(tls: &Tls) -> api::TlsConfiguration {
+    api::TlsConfiguration {
+        source: match &tls.source {
+            CertificateSource::Files { certificate, key } => api::CertificateSource::Files {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            },
+            CertificateSource::Acme => api::CertificateSource::Acme,
+        },
+        redirect: tls.redirect,
+        hsts_seconds: tls.hsts.as_secs(),
     }
 }
 

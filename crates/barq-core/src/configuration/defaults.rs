@@ -77,6 +77,7 @@ impl Environment {
                 revisions: 10,
             },
             domains: Vec::new(),
+            tls: None,
             drain: Duration::from_secs(30),
         }
     }

@@ -35,7 +35,7 @@ impl Configuration {
     ///
     /// Left out is what says how a revision is made (checks, build: the image digest stands for them), how it is
     /// brought in (approval, steps, guard, shield, lease, smoke tests), and what belongs to the service rather than to
-    /// one revision (domains, keep).
+    /// one revision (domains, tls, keep).
     pub fn digest_material(&self, environment: &str) -> Option<String> {
         let environment = self.environment(environment)?;
         let Environment {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::milliseconds;
+use super::{Tls, milliseconds};
 
 /// One environment of an app; together they are a service, `<service>-<environment>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct Environment {
     pub keep: Keep,
     /// Host names of users' requests beside `<service>-<environment>.localhost`; lower case.
     pub domains: Vec<String>,
+    /// How these are served over TLS; none: by plain HTTP alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     /// How long requests in flight may take to end once an instance is out of the route table.
     #[serde(rename = "drain_ms", with = "milliseconds")]
     pub drain: Duration,

@@ -23,6 +23,9 @@ pub const ITEMS_MAX: usize = 256;
 /// The longest duration that no narrower limit bounds: a week.
 pub const DURATION_MAX: Duration = Duration::from_hours(7 * 24);
 
+/// The longest time that browsers are told to come by HTTPS alone: two years, what their preload lists ask for at most.
+pub const HSTS_MAX: Duration = Duration::from_hours(730 * 24);
+
 /// The longest lease: beyond it a dead control plane would leave a canary with its traffic for too long.
 pub const LEASE_MAX: Duration = Duration::from_hours(1);
 

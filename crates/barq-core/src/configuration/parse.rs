@@ -7,6 +7,7 @@ mod app;
 mod environments;
 mod steps;
 mod table;
+mod tls;
 
 use toml::de::DeTable;
 

@@ -8,8 +8,8 @@ use std::fmt::Write;
 
 use super::units::{format_duration, format_size};
 use super::{
-    Approval, Build, Check, Configuration, Environment, EnvironmentValue, Guard, Health, Probe,
-    Smoke, Step,
+    Approval, Build, CertificateSource, Check, Configuration, Environment, EnvironmentValue, Guard,
+    Health, Probe, Smoke, Step, Tls,
 };
 
 /// Thousandths in a whole.
@@ -185,6 +185,9 @@ fn render_environment(environment: &Environment) -> String {
     );
     line(&mut out, "keep", &keep);
     line(&mut out, "domains", &list(&environment.domains));
+    if let Some(tls) = &environment.tls {
+        line(&mut out, "tls", &render_tls(tls));
+    }
     line(
         &mut out,
         "drain",
@@ -214,6 +217,17 @@ fn render_guard(guard: Option<Guard>) -> String {
         "{{ for = {duration}, action = {} }}",
         text(guard.action.name())
     )
+}
+
+fn render_tls(tls: &Tls) -> String {
+    let source = match &tls.source {
+        CertificateSource::Acme => "acme = true".to_owned(),
+        CertificateSource::Files { certificate, key } => {
+            format!("certificate = {}, key = {}", text(certificate), text(key))
+        }
+    };
+    let hsts = text(&format_duration(tls.hsts));
+    format!("{{ {source}, redirect = {}, hsts = {hsts} }}", tls.redirect)
 }
 
 fn render_value(value: &EnvironmentValue) -> String {

@@ -144,6 +144,12 @@ pub(crate) static DOMAIN: Rule = Rule {
     fault: domain_fault,
 };
 
+pub(crate) static MACHINE_PATH: Rule = Rule {
+    what: "an absolute path on the node's machine",
+    pattern: Some("^/.*[^/]$"),
+    fault: machine_path_fault,
+};
+
 /// A path of the file in the form that is stored: no `.` parts and no double or final slashes; `.` for the root.
 pub(crate) fn normal_path(path: &str) -> String {
     let parts: Vec<&str> = path
@@ -238,6 +244,25 @@ fn path_fault(text: &str, root: &str) -> Option<Fault> {
         )
     } else if text.split('/').any(|part| part == "..") {
         Some(Fault::new(format!("leaves {root}; `..` is not allowed")))
+    } else if text.contains(char::is_control) {
+        Some(Fault::new("contains a control character"))
+    } else {
+        None
+    }
+}
+
+fn machine_path_fault(text: &str) -> Option<Fault> {
+    if text.len() > PATH_BYTES_MAX {
+        Some(Fault::new(format!(
+            "is {} bytes long, at most {PATH_BYTES_MAX} are allowed",
+            text.len()
+        )))
+    } else if !text.starts_with('/') {
+        Some(Fault::new(
+            "is relative, and the node has no directory that it would start from: begin with `/`",
+        ))
+    } else if text.ends_with('/') {
+        Some(Fault::new("is a directory; name the file"))
     } else if text.contains(char::is_control) {
         Some(Fault::new("contains a control character"))
     } else {

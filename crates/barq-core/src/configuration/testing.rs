@@ -94,10 +94,11 @@ pub(crate) fn any_environment() -> impl Strategy<Value = Environment> {
         keep,
         domains,
         duration(0),
+        prop::option::of(any_tls()),
     );
     (first, second).prop_map(
         |((approval, instances, (cpu_millis, kibibytes, concurrency), env, secrets), second)| {
-            let ((steps, guard), shield, lease, keep, domains, drain) = second;
+            let ((steps, guard), shield, lease, keep, domains, drain, tls) = second;
             Environment {
                 name: STAGING.to_owned(),
                 approval,
@@ -112,11 +113,25 @@ pub(crate) fn any_environment() -> impl Strategy<Value = Environment> {
                 shield,
                 lease,
                 keep,
+                tls: tls.filter(|_| !domains.is_empty()),
                 domains,
                 drain,
             }
         },
     )
+}
+
+fn any_tls() -> impl Strategy<Value = Tls> {
+    let source = prop_oneof![
+        Just(CertificateSource::Acme),
+        ("/[a-z\"\\\\ ]{1,8}", "/[a-z]{1,8}")
+            .prop_map(|(certificate, key)| { CertificateSource::Files { certificate, key } })
+    ];
+    (source, any::<bool>(), 0..63_072_000_u64).prop_map(|(source, redirect, seconds)| Tls {
+        source,
+        redirect,
+        hsts: Duration::from_secs(seconds),
+    })
 }
 
 /// Steps with the guard that fits them.

@@ -196,6 +196,7 @@ fn environment(
             revisions: 3,
         },
         domains: Vec::new(),
+        tls: None,
         drain: Duration::from_secs(1),
     }
 }

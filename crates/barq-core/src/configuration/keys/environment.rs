@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::limits::{
-    CONCURRENCY_MAX, INSTANCES_MAX, ITEMS_MAX, LEASE_MAX, LEASE_MIN, MEMORY_BYTES_MAX,
+    CONCURRENCY_MAX, HSTS_MAX, INSTANCES_MAX, ITEMS_MAX, LEASE_MAX, LEASE_MIN, MEMORY_BYTES_MAX,
     MEMORY_BYTES_MIN, REVISIONS_MAX, STEP_ERRORS_MAX, STEPS_MAX,
 };
 use super::super::rules;
@@ -104,6 +104,11 @@ pub(crate) static ENVIRONMENT: Keys = Keys {
             "domains",
             set(&DOMAIN),
             "Host names of users' requests. Default: none.",
+        ),
+        key(
+            "tls",
+            Shape::Table(&TLS),
+            "How the domains are served over TLS: with `certificate` and `key`, or by `acme`. Default: not.",
         ),
         key(
             "drain",
@@ -222,6 +227,41 @@ pub(crate) static KEEP: Keys = Keys {
                 max: REVISIONS_MAX as u64,
             },
             "How many revisions stay deployable. Default: 10.",
+        ),
+    ],
+};
+
+/// `tls` of an environment.
+pub(crate) static TLS: Keys = Keys {
+    place: "in `tls`",
+    keys: &[
+        key(
+            "certificate",
+            Shape::Text(&rules::MACHINE_PATH),
+            "A PEM file on the node's machine: the server's own certificate, then its chain. Read again when it changes.",
+        ),
+        key(
+            "key",
+            Shape::Text(&rules::MACHINE_PATH),
+            "A PEM file on the node's machine: the private key.",
+        ),
+        key(
+            "acme",
+            Shape::Flag,
+            "Whether the node gets certificates from a certificate authority. Default: false.",
+        ),
+        key(
+            "redirect",
+            Shape::Flag,
+            "Whether plain HTTP is sent to HTTPS, once there is a certificate. Default: true.",
+        ),
+        key(
+            "hsts",
+            Shape::Duration {
+                min: Duration::ZERO,
+                max: HSTS_MAX,
+            },
+            "For how long browsers come by HTTPS alone; \"0s\" tells them nothing. Default: \"180d\".",
         ),
     ],
 };

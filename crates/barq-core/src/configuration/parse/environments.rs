@@ -11,6 +11,7 @@ use super::super::{
 };
 use super::steps;
 use super::table::Table;
+use super::tls;
 
 /// The longest tag in front of a service in a host name; `r00043` is as long.
 const LONGEST_TAG: &str = "canary";
@@ -71,6 +72,7 @@ fn environment(report: &mut Diagnostics, table: Table<'_>, name: &str) -> Enviro
             revisions: keep.whole("revisions").unwrap_or(default.keep.revisions),
         },
         domains: table.texts("domains").unwrap_or(default.domains),
+        tls: tls::tls(report, table),
         drain: table.duration("drain").unwrap_or(default.drain),
     }
 }

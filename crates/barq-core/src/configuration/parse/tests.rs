@@ -3,6 +3,7 @@
 mod app;
 mod environments;
 mod syntax;
+mod tls;
 mod values;
 
 use std::collections::BTreeMap;

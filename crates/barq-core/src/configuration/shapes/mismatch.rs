@@ -110,6 +110,9 @@ fn meant(what: &str, found: &DeValue<'_>, shape: &Shape) -> Option<String> {
                 names.join(", ")
             ))
         }
+        (Shape::Duration { min, .. }, DeValue::Boolean(false)) if min.is_zero() => {
+            Some("write \"0s\" to turn it off".to_owned())
+        }
         (Shape::Table(keys), DeValue::Integer(number)) => {
             let first = keys.keys.first().filter(|key| key.required)?;
             Some(format!("write {{ {} = {number} }}", first.name))
