@@ -40,6 +40,8 @@ pub(crate) use web::link as sign_in_link;
 use crate::output::{Exit, Failure, Output};
 use arguments::ConfigCommand;
 
+pub use arguments::TlsArguments;
+
 /// The command line's main function.
 pub fn main() -> ExitCode {
     // Prints help, version and usage errors by itself; a usage error is exit code 2.

@@ -7,7 +7,7 @@ use std::net::TcpListener;
 
 use anyhow::Context as _;
 pub use barq_node::server::Stop;
-use barq_node::server::{NodeSettings, ProxyLimits};
+use barq_node::server::{NodeSettings, ProxyLimits, TlsSettings};
 use barq_shim::Launcher;
 
 use crate::data::{self, DataDirectory};
@@ -15,18 +15,20 @@ use crate::data::{self, DataDirectory};
 /// Bytes of the token that server and node share.
 const TOKEN_BYTES: usize = 32;
 
-/// Serves users' requests on `ingress` until `stop` says how to end.
+/// Serves users' requests on `ingress`, and over TLS where there is a socket for it, until `stop` says how to end.
 ///
 /// # Errors
 /// When it can't start.
 pub async fn run(
     data: &DataDirectory,
     ingress: TcpListener,
+    tls: Option<TlsSettings>,
     stop: impl Future<Output = Stop>,
 ) -> anyhow::Result<()> {
     let settings = NodeSettings {
         directory: data.node(),
         ingress,
+        tls,
         token: token(data)?,
         launcher: Launcher::current_executable(&["shim"]),
         hidden: Some(data.root().to_owned()),

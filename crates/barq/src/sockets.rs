@@ -1,6 +1,6 @@
 //! Listening sockets: bound here, or taken over from `barq up`.
 //!
-//! `up` binds both addresses once and keeps them, so that connections queue in the kernel while a server or a node
+//! `up` binds its addresses once and keeps them, so that connections queue in the kernel while a server or a node
 //! restarts. A child asks for its listener over `up.sock` and gets a duplicate of the descriptor (`SCM_RIGHTS`). It then
 //! keeps that connection open: its end tells the child that `up` is gone, in the same instant, however `up` ended.
 //!
@@ -78,6 +78,8 @@ pub enum ListenerName {
     Server,
     /// Users' requests.
     Ingress,
+    /// Users' requests over TLS.
+    IngressTls,
 }
 
 impl ListenerName {
@@ -86,6 +88,7 @@ impl ListenerName {
         match self {
             Self::Server => "server",
             Self::Ingress => "ingress",
+            Self::IngressTls => "ingress-tls",
         }
     }
 
@@ -94,6 +97,7 @@ impl ListenerName {
         match self {
             Self::Server => "--listen",
             Self::Ingress => "--ingress",
+            Self::IngressTls => "--ingress-tls",
         }
     }
 }

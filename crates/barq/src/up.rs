@@ -12,7 +12,7 @@ mod door;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::TlsArguments;
 use crate::data::DataDirectory;
 use crate::output::Output;
 use crate::sockets::{self, ListenerName};
@@ -49,6 +50,8 @@ pub struct UpSettings {
     pub listen: SocketAddr,
     /// Users' requests.
     pub ingress: SocketAddr,
+    /// The same over TLS, and what with.
+    pub tls: TlsArguments,
     /// The executable that the children run: this one.
     pub executable: PathBuf,
 }
@@ -69,12 +72,21 @@ pub async fn run(settings: UpSettings, output: Output) -> anyhow::Result<()> {
         .await?;
     let server = sockets::bind(settings.listen, ListenerName::Server)?;
     let ingress = sockets::bind(settings.ingress, ListenerName::Ingress)?;
+    let tls = settings.tls.ingress_tls;
+    let tls = tls.map(|address| sockets::bind(address, ListenerName::IngressTls));
+    let tls = tls.transpose()?;
     let addresses = Addresses {
         server: server.local_addr()?,
         ingress: ingress.local_addr()?,
+        tls: tls.as_ref().map(TcpListener::local_addr).transpose()?,
     };
+    let mut listeners = vec![
+        (ListenerName::Server, server),
+        (ListenerName::Ingress, ingress),
+    ];
+    listeners.extend(tls.map(|listener| (ListenerName::IngressTls, listener)));
     let path = settings.data.up_socket();
-    let door = door::Door::open(&path, server, ingress)
+    let door = door::Door::open(&path, listeners)
         .with_context(|| format!("cannot listen on {}", path.display()))?;
     banner(&settings, addresses, output);
 
@@ -89,6 +101,7 @@ pub async fn run(settings: UpSettings, output: Output) -> anyhow::Result<()> {
 struct Addresses {
     server: SocketAddr,
     ingress: SocketAddr,
+    tls: Option<SocketAddr>,
 }
 
 struct Children {
@@ -107,7 +120,8 @@ impl Children {
     fn start(settings: &UpSettings, addresses: Addresses) -> Self {
         let hurry = CancellationToken::new();
         let server = arguments(settings, "server", addresses);
-        let node = arguments(settings, "node", addresses);
+        let mut node = arguments(settings, "node", addresses);
+        node.extend(settings.tls.words(addresses.tls));
         Self {
             server: Kept::start(settings, "server", server, SERVER_DRAIN_MAX, &hurry),
             node: Kept::start(settings, "node", node, NODE_DRAIN_MAX, &hurry),
@@ -278,17 +292,24 @@ fn banner(settings: &UpSettings, addresses: Addresses, output: Output) {
             "event": "listening",
             "server": format!("http://{}", addresses.server),
             "ingress": format!("http://{}", addresses.ingress),
+            "ingress_tls": addresses.tls.map(|address| format!("https://{address}")),
             "data": settings.data.root(),
             "process": std::process::id(),
         }));
         return;
     }
+    let tls = addresses.tls.map(|address| {
+        format!(
+            "  over TLS     https://{address}  (the domains of barq.toml that have a certificate)\n"
+        )
+    });
     output.note(&format!(
-        "barq {version}\n  server       http://{server}\n  ingress      http://{ingress}  (http://<service>-<environment>.localhost:{port})\n  data         {data}\n  admin token  {token}\n",
+        "barq {version}\n  server       http://{server}\n  ingress      http://{ingress}  (http://<service>-<environment>.localhost:{port})\n{tls}  data         {data}\n  admin token  {token}\n",
         version = env!("CARGO_PKG_VERSION"),
         server = addresses.server,
         ingress = addresses.ingress,
         port = addresses.ingress.port(),
+        tls = tls.unwrap_or_default(),
         data = settings.data.root().display(),
         token = settings.data.admin_token().display(),
     ));

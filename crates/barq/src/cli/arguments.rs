@@ -1,11 +1,15 @@
 //! What can be said on the command line, with the help that explains it.
 
+mod tls;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::output::Color;
+
+pub use tls::TlsArguments;
 
 /// From git push to production, and back the moment it is bad.
 #[derive(Debug, Parser)]
@@ -68,7 +72,7 @@ pub enum Command {
     /// Run the control plane alone, under a supervisor of your own
     Server(ProcessArguments),
     /// Run the data plane alone, under a supervisor of your own
-    Node(ProcessArguments),
+    Node(NodeArguments),
     /// Show the whole flow on the example application: one good commit, one bad one
     Demo(DemoArguments),
     /// Write a barq.toml for this repository and add the git remote `barq`
@@ -185,6 +189,9 @@ pub struct UpArguments {
     /// Address of users' requests
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7680")]
     pub ingress: SocketAddr,
+    /// The same over TLS
+    #[command(flatten)]
+    pub tls: TlsArguments,
 }
 
 /// Where a process of its own listens.
@@ -199,6 +206,17 @@ pub struct ProcessArguments {
     /// Started by `barq up`: the listener comes from there
     #[arg(long, hide = true)]
     pub supervised: bool,
+}
+
+/// Where a node listens.
+#[derive(Debug, Clone, Args)]
+pub struct NodeArguments {
+    /// As every process
+    #[command(flatten)]
+    pub process: ProcessArguments,
+    /// Over TLS
+    #[command(flatten)]
+    pub tls: TlsArguments,
 }
 
 /// What `barq demo` can be told.

@@ -1,7 +1,8 @@
 //! `up`, `server`, `node`: the long-running processes, and what they take hold of before they start.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
+use barq_node::server::TlsSettings;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use super::Context;
-use super::arguments::{ProcessArguments, UpArguments};
+use super::arguments::{NodeArguments, ProcessArguments, TlsArguments, UpArguments};
 use crate::data::{DataDirectory, DataError};
 use crate::node;
 use crate::output::{Exit, Failure, chain};
@@ -48,6 +49,7 @@ pub(super) async fn up(context: &Context, arguments: &UpArguments) -> Result<Exi
         data: context.data()?,
         listen: arguments.listen,
         ingress: arguments.ingress,
+        tls: arguments.tls.clone(),
         executable,
     };
     up::run(settings, context.output).await.map_err(explain)?;
@@ -62,7 +64,7 @@ pub(super) async fn server(
     let data = context.data()?;
     data.create()?;
     let _lock = data.lock_for_server(arguments.supervised)?;
-    let source = source(&data, arguments, ListenerName::Server);
+    let source = source(&data, arguments, arguments.listen);
     let (listener, up) = source.open(ListenerName::Server)?;
     let settings = ServerSettings {
         data,
@@ -75,12 +77,17 @@ pub(super) async fn server(
 }
 
 /// `barq node`.
-pub(super) async fn node(context: &Context, arguments: &ProcessArguments) -> Result<Exit, Failure> {
+pub(super) async fn node(context: &Context, arguments: &NodeArguments) -> Result<Exit, Failure> {
+    let NodeArguments {
+        process: arguments,
+        tls,
+    } = arguments;
     let data = context.data()?;
     data.create()?;
     let _lock = data.lock_for_node(arguments.supervised)?;
-    let source = source(&data, arguments, ListenerName::Ingress);
+    let source = source(&data, arguments, arguments.ingress);
     let (listener, up) = source.open(ListenerName::Ingress)?;
+    let tls = tls_settings(&data, arguments, tls)?;
     let stop = Stop::install(up)?;
     let how = async {
         match stop.reason().await {
@@ -88,7 +95,9 @@ pub(super) async fn node(context: &Context, arguments: &ProcessArguments) -> Res
             StopReason::UpGone => node::Stop::Leave,
         }
     };
-    node::run(&data, listener, how).await.map_err(explain)?;
+    node::run(&data, listener, tls, how)
+        .await
+        .map_err(explain)?;
     Ok(Exit::Done)
 }
 
@@ -144,16 +153,30 @@ impl Stop {
 fn source(
     data: &DataDirectory,
     arguments: &ProcessArguments,
-    name: ListenerName,
+    address: SocketAddr,
 ) -> ListenerSource {
-    let address = match name {
-        ListenerName::Server => arguments.listen,
-        ListenerName::Ingress => arguments.ingress,
-    };
     match arguments.supervised {
         true => ListenerSource::Inherited(data.up_socket()),
         false => ListenerSource::Bind(address),
     }
+}
+
+/// TLS, if the node is to listen for it. That `up` is gone is seen on the other listener's connection.
+fn tls_settings(
+    data: &DataDirectory,
+    arguments: &ProcessArguments,
+    tls: &TlsArguments,
+) -> Result<Option<TlsSettings>, SocketError> {
+    let Some(address) = tls.ingress_tls else {
+        return Ok(None);
+    };
+    let source = source(data, arguments, address);
+    let (ingress, _) = source.open(ListenerName::IngressTls)?;
+    Ok(Some(TlsSettings {
+        ingress,
+        default: tls.default_pair(),
+        acme: tls.acme(),
+    }))
 }
 
 fn into_tokio(listener: TcpListener) -> Result<tokio::net::TcpListener, Failure> {

@@ -15,8 +15,10 @@ fn the_definitions_are_sound() {
 fn every_promised_command_is_there() {
     for line in [
         "up --listen 127.0.0.1:1 --ingress 127.0.0.1:2",
+        "up --ingress-tls 0.0.0.0:443 --acme-email a@b.c --acme-accept-terms",
         "server",
         "node --data /tmp/x",
+        "node --ingress-tls [::]:443 --tls-certificate a.pem --tls-key b.pem",
         "init shop",
         "config check",
         "config show x.toml",
@@ -70,6 +72,44 @@ fn the_default_addresses_are_the_promised_ones() {
     };
     assert_eq!(up.listen.to_string(), "127.0.0.1:7600");
     assert_eq!(up.ingress.to_string(), "127.0.0.1:7680");
+}
+
+#[test]
+fn half_of_tls_says_what_is_missing() {
+    for (line, expected) in [
+        ("--tls-certificate a --ingress-tls 0.0.0.0:1", "--tls-key"),
+        ("--tls-certificate a --tls-key b", "--ingress-tls"),
+        ("--acme-email a@b.c", "--acme-accept-terms"),
+        (
+            "--acme-email nobody --acme-accept-terms",
+            "no e-mail address",
+        ),
+        ("--acme-directory http://a", "begins with https://"),
+    ] {
+        let words = ["barq", "up"].into_iter().chain(line.split(' '));
+        let refused = Arguments::try_parse_from(words).expect_err(line);
+        assert!(refused.to_string().contains(expected), "{line}: {refused}");
+    }
+}
+
+#[test]
+fn up_tells_its_node_what_it_was_told() {
+    let lines = [
+        "--ingress-tls 127.0.0.1:7643",
+        "--ingress-tls 127.0.0.1:7643 --tls-certificate a.pem --tls-key b.pem",
+        "--ingress-tls 127.0.0.1:7643 --acme-directory https://a/ --acme-email a@b.c --acme-root r.pem --acme-accept-terms",
+    ];
+    for line in lines {
+        let words = ["barq", "up"].into_iter().chain(line.split(' '));
+        let arguments = Arguments::try_parse_from(words).expect("valid");
+        let Command::Up(up) = arguments.command else {
+            panic!("not up");
+        };
+        let told = up.tls.words(up.tls.ingress_tls);
+        let told: Vec<_> = told.iter().map(|word| word.to_string_lossy()).collect();
+        assert_eq!(told.join(" "), line);
+        assert!(up.tls.words(None).is_empty());
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `up.sock`: where the children get their listeners.
 //!
-//! `up` keeps both listeners for as long as it lives, and gives duplicates away as often as asked. Each connection is
+//! `up` keeps the listeners for as long as it lives, and gives duplicates away as often as asked. Each connection is
 //! held open after that: it is how a child learns that `up` is gone. The socket lies in the private data directory, so
 //! whoever can connect may have a listener.
 
@@ -28,11 +28,10 @@ pub(super) struct Door {
 impl Door {
     pub(super) fn open(
         path: &Path,
-        server: TcpListener,
-        ingress: TcpListener,
+        listeners: Vec<(ListenerName, TcpListener)>,
     ) -> std::io::Result<Self> {
         let door = sockets::listen_unix(path)?;
-        let listeners = Arc::new(Listeners { server, ingress });
+        let listeners = Arc::new(Listeners(listeners));
         Ok(Self {
             task: tokio::spawn(serve(door, listeners)),
             path: path.to_owned(),
@@ -49,20 +48,12 @@ impl Drop for Door {
     }
 }
 
-struct Listeners {
-    server: TcpListener,
-    ingress: TcpListener,
-}
+struct Listeners(Vec<(ListenerName, TcpListener)>);
 
 impl Listeners {
     fn duplicate(&self, name: &str) -> Option<OwnedFd> {
-        let listener = [
-            (ListenerName::Server, &self.server),
-            (ListenerName::Ingress, &self.ingress),
-        ]
-        .into_iter()
-        .find(|(candidate, _)| candidate.as_str() == name)?
-        .1;
+        let mut listeners = self.0.iter();
+        let (_, listener) = listeners.find(|(candidate, _)| candidate.as_str() == name)?;
         match listener.try_clone() {
             Ok(duplicate) => Some(duplicate.into()),
             Err(error) => {
