@@ -1,5 +1,7 @@
 //! A whole node behind its API's socket, with revisions that keep no instances.
 
+mod secured;
+
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -47,7 +49,11 @@ fn settings(directory: &Path) -> NodeSettings {
 
 impl Node {
     async fn start(directory: &Path) -> Self {
-        let settings = settings(directory);
+        Self::start_with(settings(directory)).await
+    }
+
+    async fn start_with(settings: NodeSettings) -> Self {
+        let directory = settings.directory.clone();
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(run(settings, async { stopped.await.unwrap() }));
         let node = Self {

@@ -196,7 +196,7 @@ async fn keep(acme: Arc<Acme>, host: String, stored: Option<Arc<Served>>) {
     let mut retry = acme.store.retry(&host);
     let mut next_at = stored
         .as_ref()
-        .map_or(Timestamp::MIN, |served| renewal(&served.pair));
+        .map_or_else(Timestamp::now, |served| renewal(&served.pair));
     if let Some(retry) = &retry {
         next_at = next_at.max(retry.at);
     }

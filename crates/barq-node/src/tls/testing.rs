@@ -15,17 +15,17 @@ use tokio_rustls::client::TlsStream;
 use super::FilePair;
 
 /// Signs certificates.
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// PEM.
 #[derive(Debug, Clone)]
-pub(super) struct Issued {
-    pub(super) certificate: String,
-    pub(super) key: String,
+pub(crate) struct Issued {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut parameters = CertificateParams::new(vec![]).unwrap();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -33,12 +33,12 @@ impl Authority {
     }
 
     /// For these hosts, valid from 2026 to 2096.
-    pub(super) fn issue(&self, hosts: &[&str]) -> Issued {
+    pub(crate) fn issue(&self, hosts: &[&str]) -> Issued {
         self.issue_for(hosts, (2026, 1), (2096, 1))
     }
 
     /// Valid from the first of a month to the first of another.
-    pub(super) fn issue_for(&self, hosts: &[&str], from: (i32, u8), until: (i32, u8)) -> Issued {
+    pub(crate) fn issue_for(&self, hosts: &[&str], from: (i32, u8), until: (i32, u8)) -> Issued {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut parameters = CertificateParams::new(hosts).unwrap();
         parameters.not_before = date_time_ymd(from.0, from.1, 1);
@@ -52,12 +52,12 @@ impl Authority {
     }
 
     /// Its own certificate.
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// To be trusted by a client.
-    pub(super) fn roots(&self) -> RootCertStore {
+    pub(crate) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         let root = CertificateDer::from_pem_slice(self.pem().as_bytes());
         roots.add(root.unwrap()).unwrap();
@@ -65,7 +65,7 @@ impl Authority {
     }
 
     /// A client that trusts it.
-    pub(super) fn client(&self, protocols: &[&[u8]]) -> Arc<ClientConfig> {
+    pub(crate) fn client(&self, protocols: &[&[u8]]) -> Arc<ClientConfig> {
         let mut config = ClientConfig::builder()
             .with_root_certificates(self.roots())
             .with_no_client_auth();
@@ -76,7 +76,7 @@ impl Authority {
 
 impl Issued {
     /// Puts both files there, each by renaming.
-    pub(super) fn write(&self, directory: &Path, name: &str) -> FilePair {
+    pub(crate) fn write(&self, directory: &Path, name: &str) -> FilePair {
         let paths = paths(directory, name);
         replace(&paths.certificate, &self.certificate);
         replace(&paths.key, &self.key);
@@ -85,7 +85,7 @@ impl Issued {
 }
 
 /// Where `Issued::write` writes.
-pub(super) fn paths(directory: &Path, name: &str) -> FilePair {
+pub(crate) fn paths(directory: &Path, name: &str) -> FilePair {
     FilePair {
         certificate: directory.join(format!("{name}.crt")),
         key: directory.join(format!("{name}.key")),
@@ -93,14 +93,14 @@ pub(super) fn paths(directory: &Path, name: &str) -> FilePair {
 }
 
 /// Replaces a file whole, as tools that renew certificates do.
-pub(super) fn replace(path: &Path, content: &str) {
+pub(crate) fn replace(path: &Path, content: &str) {
     let temporary = path.with_extension("new");
     std::fs::write(&temporary, content).unwrap();
     std::fs::rename(&temporary, path).unwrap();
 }
 
 /// A TLS connection to `address`, asking for `host`.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     client: &Arc<ClientConfig>,
     address: SocketAddr,
     host: &str,
