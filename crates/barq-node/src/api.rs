@@ -15,6 +15,7 @@
 //! | `GET /v1/services/{service}/logs?revision=&severity=&text=&since_ms=&window=&after=&before=&limit=` | → `LogPage` |
 //! | `GET /v1/node` | → `NodeStatus` |
 
+mod node;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use node::NodeStatus;
 pub use tls::{CertificateObservation, CertificateSource, TlsConfiguration};
 
 /// Everything that the node must know to serve one service: the desired state, whole, never a difference.
@@ -572,23 +574,4 @@ pub struct LogLine {
     pub severity: String,
     /// The line as written.
     pub text: String,
-}
-
-/// The node itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NodeStatus {
-    /// This run.
-    pub run: Uuid,
-    /// Where users' requests arrive, `ADDRESS:PORT`.
-    pub ingress: String,
-    /// The same over TLS, if the node listens for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ingress_tls: Option<String>,
-    /// One for each host that is to be served over TLS.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub certificates: Vec<CertificateObservation>,
-    /// Since when.
-    pub started_at: Timestamp,
-    /// What does not work as it should (disk, limits), in words.
-    pub degraded: Vec<String>,
 }

@@ -114,14 +114,13 @@ pub async fn run(
     std::fs::create_dir_all(&directory).map_err(unusable)?;
     let _lock = lock(&directory)?;
     let changes = watch::Sender::new(0);
-    let instances_settings = InstancesSettings {
+    let instances = InstancesSettings {
         directory: directory.clone(),
         launcher: settings.launcher,
         hidden: settings.hidden,
     };
-    let instances = Instances::start(instances_settings, changes.clone())
-        .await
-        .map_err(NodeError::Instances)?;
+    let instances = Instances::start(instances, changes.clone()).await;
+    let instances = instances.map_err(NodeError::Instances)?;
     let fleet = Box::new(InstancesFleet(instances.clone()));
     let services = Services::load(&directory, settings.threads, fleet).map_err(unusable)?;
     instances.retain(&services.names());
@@ -150,21 +149,15 @@ pub async fn run(
         instances.clone(),
         Logs::new(&directory),
         &settings.token,
-        api::Ingress {
-            plain: ingress,
-            tls: secured.as_ref().map(Secured::seen),
-        },
+        api::Ingress::new(ingress, secured.as_ref().map(Secured::seen)),
     );
     let api = tokio::spawn(api::serve(listener, Arc::new(state), api_ends));
 
     let how = stop.await;
     end_api.send_replace(true);
     wait("the API", api).await;
-    wait(
-        "the proxy",
-        tokio::task::spawn_blocking(move || proxy.stop()),
-    )
-    .await;
+    let stopping = tokio::task::spawn_blocking(move || proxy.stop());
+    wait("the proxy", stopping).await;
     writer.abort();
     drop(secured);
     services.mark_canaries();

@@ -51,10 +51,15 @@ pub(super) struct Api {
 
 /// Where users' requests arrive.
 pub(super) struct Ingress {
-    /// Plain HTTP.
-    pub(super) plain: SocketAddr,
-    /// TLS, and its certificates.
-    pub(super) tls: Option<(SocketAddr, Arc<Tls>)>,
+    plain: SocketAddr,
+    tls: Option<(SocketAddr, Arc<Tls>)>,
+}
+
+impl Ingress {
+    /// For plain HTTP, and for TLS with its certificates.
+    pub(super) fn new(plain: SocketAddr, tls: Option<(SocketAddr, Arc<Tls>)>) -> Self {
+        Self { plain, tls }
+    }
 }
 
 impl Api {

@@ -202,23 +202,32 @@ async fn a_host_gets_its_certificate_and_one_that_fails_says_why() {
         assert_eq!(mode & 0o777, 0o600, "{}", path.display());
     }
 
-    // A restart, with nobody to ask: the certificate is there at once, and the failure is remembered.
-    let served = shown(&tls, &client, GOOD).await;
-    let retry = std::fs::read(&kept[1]).unwrap();
+    let left = Left {
+        problems,
+        served: shown(&tls, &client, GOOD).await,
+        retry: std::fs::read(&kept[1]).unwrap(),
+    };
     drop(tls);
     let settings = pebble.settings();
     pebble.stop();
     let tls = start(directory.path(), Some(settings), &[BAD, GOOD]).await;
-    assert_eq!(shown(&tls, &client, GOOD).await, served);
-    until("the failure is told of again", &tls, async || {
-        tls.problems() == problems
-    })
-    .await;
-    assert_eq!(
-        std::fs::read(&kept[1]).unwrap(),
-        retry,
-        "it was not tried again"
-    );
+    check_restarted(&tls, &client, &left).await;
+    let retry = std::fs::read(&kept[1]).unwrap();
+    assert_eq!(retry, left.retry, "it was not tried again");
+}
+
+/// What a run left behind.
+struct Left {
+    problems: Vec<String>,
+    served: Option<CertificateDer<'static>>,
+    retry: Vec<u8>,
+}
+
+/// With nobody to ask the certificate is there at once, and the failure is remembered.
+async fn check_restarted(tls: &Tls, client: &Arc<ClientConfig>, left: &Left) {
+    assert_eq!(shown(tls, client, GOOD).await, left.served);
+    let what = "the failure is told of again";
+    until(what, tls, async || tls.problems() == left.problems).await;
 }
 
 #[tokio::test]
