@@ -37,6 +37,8 @@ use std::time::Instant;
 use barq_judge::TripNow;
 use tokio::sync::{mpsc, watch};
 
+use crate::tls::{Acceptor, Policies};
+
 pub use limits::ProxyLimits;
 pub(crate) use swap::Swap;
 pub(crate) use table::{Choice, Revision, ServiceRoute, Table, Trial};
@@ -64,6 +66,8 @@ pub(crate) type OnVerdict = Arc<dyn Fn(Verdict<'_>) + Send + Sync>;
 pub(crate) struct ProxySettings {
     /// Users' requests arrive here.
     pub(crate) ingress: TcpListener,
+    /// … and here over TLS, if anywhere.
+    pub(crate) tls: Option<ProxyTls>,
     /// How many threads; at least one.
     pub(crate) threads: usize,
     /// The table in force.
@@ -74,6 +78,16 @@ pub(crate) struct ProxySettings {
     pub(crate) started: Instant,
     /// Limits and time-outs.
     pub(crate) limits: ProxyLimits,
+}
+
+/// What the threads have of TLS.
+pub(crate) struct ProxyTls {
+    /// Users' requests over TLS arrive here.
+    pub(crate) ingress: TcpListener,
+    /// Makes the connections.
+    pub(crate) acceptor: Acceptor,
+    /// What hosts want of requests and answers.
+    pub(crate) policies: Policies,
 }
 
 /// The running proxy.
@@ -120,6 +134,17 @@ impl RevisionSockets {
     }
 }
 
+impl ProxyTls {
+    /// For one thread.
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            ingress: self.ingress.try_clone()?,
+            acceptor: self.acceptor.clone(),
+            policies: self.policies.clone(),
+        })
+    }
+}
+
 impl Proxy {
     /// Starts the threads.
     ///
@@ -128,6 +153,7 @@ impl Proxy {
     pub(crate) fn start(settings: ProxySettings) -> io::Result<Self> {
         let ProxySettings {
             ingress,
+            tls,
             threads,
             table,
             on_verdict,
@@ -145,6 +171,7 @@ impl Proxy {
             let start = worker::Start {
                 thread,
                 listener: ingress.try_clone()?,
+                tls: tls.as_ref().map(ProxyTls::try_clone).transpose()?,
                 table: Arc::clone(&table),
                 on_verdict: Arc::clone(&on_verdict),
                 started,

@@ -21,7 +21,7 @@ use crate::api::{RevisionConfiguration, RevisionObservation};
 use crate::control::{Fleet, Services};
 use crate::instances::{Instances, InstancesError, InstancesSettings, ReadySet};
 use crate::logs::Logs;
-use crate::proxy::{OnVerdict, Proxy, ProxySettings};
+use crate::proxy::{OnVerdict, Proxy, ProxySettings, ProxyTls};
 use crate::tls::TlsError;
 use secured::Secured;
 
@@ -135,9 +135,11 @@ pub async fn run(
     });
     let ingress = settings.ingress.local_addr().map_err(NodeError::Proxy)?;
     let secured = Secured::start(settings.tls, &directory, ingress, &services).await?;
+    let tls = Secured::for_proxy(secured.as_ref())?;
     let proxy = start_proxy(
         &services,
         settings.ingress,
+        tls,
         settings.threads,
         settings.limits,
     )?;
@@ -191,6 +193,7 @@ impl Fleet for InstancesFleet {
 fn start_proxy(
     services: &Arc<Services>,
     ingress: TcpListener,
+    tls: Option<ProxyTls>,
     threads: usize,
     limits: ProxyLimits,
 ) -> Result<Proxy, NodeError> {
@@ -198,6 +201,7 @@ fn start_proxy(
     let on_verdict: OnVerdict = Arc::new(move |verdict| verdicts.on_verdict(&verdict));
     let settings = ProxySettings {
         ingress,
+        tls,
         threads,
         table: Arc::clone(services.table()),
         on_verdict,

@@ -18,6 +18,7 @@ use super::respond::{Ending, Responding, reply, respond};
 use super::response::{Mark, Reply};
 use super::table::{Table, Target};
 use super::{Choice, Revision, ServiceRoute, Trial};
+use crate::tls::CHALLENGE_PATH;
 
 /// Where a connection came in.
 #[derive(Debug)]
@@ -45,6 +46,9 @@ pub(super) async fn exchange(entry: &Entry, origin: &Origin, asked: &mut Asked<'
         client: origin.address,
         arrived: Instant::now(),
     };
+    if let Some(reply_beside) = beside_tls(entry, asked) {
+        return reply(&mut Responding::of(asked), &reply_beside).await;
+    }
     for _ in 0..TRIES_MAX {
         let table = asked.worker.table();
         let turn = match target(&table, entry, facts.request.host()) {
@@ -65,6 +69,27 @@ pub(super) async fn exchange(entry: &Entry, origin: &Origin, asked: &mut Asked<'
         "The service's routes changed while the request waited.",
     );
     answer_ourselves(asked, StatusCode::SERVICE_UNAVAILABLE, title, detail).await
+}
+
+/// What plain HTTP answers at the ingress in the place of the service: an authority's proof, and the way to HTTPS.
+fn beside_tls(entry: &Entry, asked: &Asked<'_>) -> Option<Reply> {
+    let Entry::Ingress = entry else {
+        return None;
+    };
+    let (policies, request) = (asked.worker.policies.as_ref()?, asked.request);
+    if request.is_secure {
+        return None;
+    }
+    let mark = Mark {
+        revision: None,
+        request_id: request.id(),
+    };
+    if let Some(token) = request.path().strip_prefix(CHALLENGE_PATH) {
+        let proof = policies.challenge(token)?;
+        return Some(Reply::proof(&proof, mark));
+    }
+    let location = policies.redirect(request.authority(), request.target())?;
+    Some(Reply::redirect(&location, mark))
 }
 
 fn target<'a>(table: &'a Table, entry: &Entry, host: &str) -> Option<Target<'a>> {

@@ -46,6 +46,8 @@ pub(super) struct Request {
     pub(super) waits_to_continue: bool,
     /// It asks to change the protocol.
     pub(super) upgrades: bool,
+    /// It came over TLS.
+    pub(super) is_secure: bool,
 }
 
 /// Which fields of a head are not passed on, by their place.
@@ -112,6 +114,7 @@ impl Request {
             return Err(Refused::bad("the host is not valid"));
         }
         self.framing = Some(framing);
+        self.is_secure = origin.scheme == "https";
         self.version = line.version;
         let is_old = line.version == Version::Http10;
         self.closes = learned.closes || (is_old && !learned.keeps);
@@ -154,6 +157,19 @@ impl Request {
     /// Without the query.
     pub(super) fn path(&self) -> &str {
         self.text(&self.path)
+    }
+
+    /// Path and query.
+    pub(super) fn target(&self) -> &str {
+        let rest = self.text(&(self.path.start..self.head.len()));
+        rest.split(' ').next().unwrap_or_default()
+    }
+
+    /// As the client wrote it, with its port.
+    pub(super) fn authority(&self) -> &str {
+        let rest = self.text(&(self.path.start..self.head.len()));
+        let line = rest.split("\r\n").nth(1).unwrap_or_default();
+        line.strip_prefix("host: ").unwrap_or_default()
     }
 
     /// `x-request-id`: the client's if it is sane, else one of our own.

@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use barq_judge::{Failure, Outcome};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use super::Revision;
 use super::attempt::Attempt;
@@ -16,7 +16,7 @@ use super::deadline::Deadline;
 use super::forward::{Answer, Asked};
 use super::http1::{Framing, Version};
 use super::instance::Instance;
-use super::request::{Request, write_decimal};
+use super::request::{Request, write_decimal, write_field};
 use super::response::{Mark, Reply};
 use super::tunnel;
 use super::upload::{Pace, Upload};
@@ -74,6 +74,11 @@ pub(super) async fn respond(
         is_uploaded,
     } = answer;
     let (worker, status) = (asked.worker, learned.status);
+    if let Some(hsts) = hsts(asked) {
+        // One of the instance's own stands before it, and the first counts (RFC 6797, section 8.1).
+        let name = b"strict-transport-security";
+        write_field(&mut instance.head, name, hsts.as_bytes());
+    }
     let responding = &mut Responding::of(asked);
     if status == 101 {
         let ending = switch(responding, instance, attempt, revision).await;
@@ -142,6 +147,13 @@ async fn switch(
     tunnel::run(responding.client, &mut instance.wire).await;
     drop(held);
     Ending::Cut
+}
+
+/// What browsers are told to remember of the host.
+fn hsts(asked: &Asked<'_>) -> Option<HeaderValue> {
+    let policies = asked.worker.policies.as_ref();
+    let policies = policies.filter(|_| asked.request.is_secure)?;
+    policies.hsts(asked.request.host())
 }
 
 /// Answers without an instance.

@@ -3,13 +3,14 @@
 //! Kept as the first line and the fields of an HTTP/1.1 response, without framing: that is written for the client's
 //! connection. It must not know which protocol that one speaks.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use super::http1::{
     Field, Framing, Known, Malformed, Refused, ResponseLine, is_listed, known, list_items,
     response_framing,
 };
 use super::request::{write_decimal, write_field};
+use crate::tls::REDIRECT_STATUS;
 
 /// What is added to a response.
 #[derive(Debug, Clone, Copy)]
@@ -146,6 +147,27 @@ impl Reply {
         self.head.extend_from_slice(b"retry-after: ");
         write_decimal(&mut self.head, seconds);
         self.head.extend_from_slice(b"\r\n");
+    }
+
+    /// For a request that is to come over TLS.
+    pub(super) fn redirect(location: &HeaderValue, mark: Mark<'_>) -> Self {
+        let mut head = Vec::new();
+        let reason = REDIRECT_STATUS.canonical_reason().unwrap_or_default();
+        write_status(&mut head, REDIRECT_STATUS.as_u16(), reason.as_bytes());
+        write_field(&mut head, b"location", location.as_bytes());
+        mark.write(&mut head);
+        let body = Vec::new();
+        Self { head, body }
+    }
+
+    /// The proof that a certificate authority asks for.
+    pub(super) fn proof(proof: &str, mark: Mark<'_>) -> Self {
+        let mut head = Vec::new();
+        write_status(&mut head, 200, b"OK");
+        write_field(&mut head, b"content-type", b"application/octet-stream");
+        mark.write(&mut head);
+        let body = proof.as_bytes().to_vec();
+        Self { head, body }
     }
 
     /// For a request that is not passed on.

@@ -6,4 +6,5 @@ mod judging;
 mod overload;
 mod passing;
 mod routing;
+mod secured;
 mod smuggling;

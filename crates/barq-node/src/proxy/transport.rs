@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 /// A connection's stream, and what somebody else has read of it.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Transport {
 #[derive(Debug)]
 enum Stream {
     Plain(TcpStream),
+    /// Beside its keys a pointer is nothing.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Transport {
@@ -26,6 +29,14 @@ impl Transport {
         Self {
             read: Bytes::new(),
             stream: Stream::Plain(stream),
+        }
+    }
+
+    /// Bytes that are encrypted on their way.
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
+        Self {
+            read: Bytes::new(),
+            stream: Stream::Tls(Box::new(stream)),
         }
     }
 
@@ -49,6 +60,7 @@ impl AsyncRead for Transport {
         }
         match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(context, into),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, into),
         }
     }
 }
@@ -61,6 +73,7 @@ impl AsyncWrite for Transport {
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -71,24 +84,28 @@ impl AsyncWrite for Transport {
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match &self.stream {
             Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

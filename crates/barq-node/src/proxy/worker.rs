@@ -24,12 +24,14 @@ use super::random::Random;
 use super::request::{Origin, Request};
 use super::swap::Reader;
 use super::transport::Transport;
-use super::{OnVerdict, ProxyLimits, Swap, Table, client};
+use super::{OnVerdict, ProxyLimits, ProxyTls, Swap, Table, client};
+use crate::tls::{Acceptor, Policies};
 
 /// What a thread begins with.
 pub(super) struct Start {
     pub(super) thread: usize,
     pub(super) listener: std::net::TcpListener,
+    pub(super) tls: Option<ProxyTls>,
     pub(super) table: Arc<Swap<Table>>,
     pub(super) on_verdict: OnVerdict,
     pub(super) started: Instant,
@@ -53,6 +55,8 @@ pub(super) struct Worker {
     pub(super) limits: ProxyLimits,
     pub(super) on_verdict: OnVerdict,
     pub(super) started: Instant,
+    /// What hosts want beside or over TLS; `None`: nothing, the node has none.
+    pub(super) policies: Option<Policies>,
     pub(super) buffers: Rc<Buffers>,
     /// Requests whose memory can be used again.
     spare: RefCell<Vec<Request>>,
@@ -88,6 +92,27 @@ pub(super) fn run(start: Start) {
 }
 
 impl Worker {
+    fn new(start: &Start) -> Self {
+        let mut reader = start.table.reader();
+        let seen = Rc::new(Arc::clone(reader.read()));
+        let policies = start.tls.as_ref().map(|tls| tls.policies.clone());
+        Self {
+            thread: start.thread,
+            pool: Pool::default(),
+            random: Random::new(start.thread),
+            limits: start.limits.clone(),
+            on_verdict: Arc::clone(&start.on_verdict),
+            started: start.started,
+            policies,
+            buffers: Rc::default(),
+            spare: RefCell::default(),
+            table: RefCell::new((reader, seen)),
+            waiting: Rc::default(),
+            is_stopping: Cell::new(false),
+            connections: RefCell::default(),
+        }
+    }
+
     /// The table in force. Counted by this thread alone: no other waits for the count.
     pub(super) fn table(&self) -> Rc<Arc<Table>> {
         let (reader, seen) = &mut *self.table.borrow_mut();
@@ -163,38 +188,22 @@ impl Drop for WaitingPlace {
 }
 
 async fn serve(start: Start) {
+    let worker = Rc::new(Worker::new(&start));
     let Start {
         thread,
         listener,
-        table,
-        on_verdict,
-        started,
-        limits,
+        tls,
         mut commands,
         stopped,
+        ..
     } = start;
-    let mut reader = table.reader();
-    let seen = Rc::new(Arc::clone(reader.read()));
-    let worker = Rc::new(Worker {
-        thread,
-        pool: Pool::default(),
-        random: Random::new(thread),
-        limits,
-        on_verdict,
-        started,
-        buffers: Rc::default(),
-        spare: RefCell::default(),
-        table: RefCell::new((reader, seen)),
-        waiting: Rc::default(),
-        is_stopping: Cell::new(false),
-        connections: RefCell::default(),
-    });
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let accept = |listener, entry, until: Option<watch::Receiver<()>>| {
+    let accept = |listener, acceptor, entry, until: Option<watch::Receiver<()>>| {
         let accepting = accept(
             Rc::clone(&worker),
             Arc::clone(&connections),
             listener,
+            acceptor,
             Rc::new(entry),
         );
         tokio::task::spawn_local(async move {
@@ -207,14 +216,17 @@ async fn serve(start: Start) {
             }
         })
     };
-    accept(listener, Entry::Ingress, None);
+    accept(listener, None, Entry::Ingress, None);
+    if let Some(tls) = tls {
+        accept(tls.ingress, Some(tls.acceptor), Entry::Ingress, None);
+    }
     let mut prune = tokio::time::interval(POOL_IDLE);
     let mut stop = stopped;
     loop {
         tokio::select! {
             () = said(&mut stop) => break,
             Some(command) = commands.recv() => {
-                accept(command.listener, command.entry, Some(command.until));
+                accept(command.listener, None, command.entry, Some(command.until));
             }
             _ = prune.tick() => worker.pool.prune(),
         }
@@ -236,6 +248,7 @@ async fn accept(
     worker: Rc<Worker>,
     connections: Arc<Semaphore>,
     listener: std::net::TcpListener,
+    acceptor: Option<Acceptor>,
     entry: Rc<Entry>,
 ) {
     let listener = match listener
@@ -266,7 +279,8 @@ async fn accept(
         match accepted {
             Ok((stream, client)) => {
                 let (worker, entry) = (Rc::clone(&worker), Rc::clone(&entry));
-                let connection = serve_connection(worker, entry, stream, client, place);
+                let acceptor = acceptor.clone();
+                let connection = serve_connection(worker, entry, acceptor, stream, client, place);
                 tokio::task::spawn_local(connection);
             }
             Err(error) => {
@@ -280,6 +294,7 @@ async fn accept(
 async fn serve_connection(
     worker: Rc<Worker>,
     entry: Rc<Entry>,
+    acceptor: Option<Acceptor>,
     stream: TcpStream,
     client: SocketAddr,
     _place: OwnedSemaphorePermit,
@@ -288,9 +303,19 @@ async fn serve_connection(
         tracing::debug!(%error, "a connection was closed before it was served");
         return;
     }
-    let origin = Origin::new(client.ip(), "http");
+    let (transport, scheme) = match acceptor {
+        None => (Transport::plain(stream), "http"),
+        Some(acceptor) => match acceptor.accept(stream).await {
+            Ok((stream, _)) => (Transport::tls(stream), "https"),
+            Err(error) => {
+                tracing::debug!(%client, %error, "no TLS connection");
+                return;
+            }
+        },
+    };
+    let origin = Origin::new(client.ip(), scheme);
     let served = Rc::clone(&worker);
-    let serving = client::serve(served, entry, Transport::plain(stream), origin);
+    let serving = client::serve(served, entry, transport, origin);
     tokio::pin!(serving);
     let mut watching = Watching::new(&worker);
     poll_fn(|context| {

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::NodeError;
 use crate::control::Services;
+use crate::proxy::ProxyTls;
 use crate::tls::{LOOK_INTERVAL, Ports, Sources, Tls, TlsError, TlsSettings};
 
 /// What TLS keeps, in the node's directory.
@@ -17,10 +18,6 @@ const DIRECTORY: &str = "tls";
 /// TLS that has started; it ends when this is dropped.
 pub(super) struct Secured {
     tls: Arc<Tls>,
-    #[expect(
-        dead_code,
-        reason = "for the proxy's accept loop, which does not take it yet"
-    )]
     ingress: TcpListener,
     address: SocketAddr,
     follower: JoinHandle<()>,
@@ -59,6 +56,18 @@ impl Secured {
             ingress: settings.ingress,
             address,
             follower: tokio::spawn(follower),
+        }))
+    }
+
+    /// For the proxy, where there is TLS.
+    pub(super) fn for_proxy(this: Option<&Self>) -> Result<Option<ProxyTls>, NodeError> {
+        let Some(this) = this else {
+            return Ok(None);
+        };
+        Ok(Some(ProxyTls {
+            ingress: this.ingress.try_clone().map_err(NodeError::Proxy)?,
+            acceptor: this.tls.acceptor(),
+            policies: this.tls.policies(),
         }))
     }
 

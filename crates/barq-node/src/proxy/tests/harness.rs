@@ -23,7 +23,7 @@ use crate::api::{Protocol, ServiceConfiguration, ServiceObservation};
 use crate::control::Services;
 use crate::control::tests::{FakeFleet, SERVICE};
 use crate::instances::Endpoint;
-use crate::proxy::{OnVerdict, Proxy, ProxyLimits, ProxySettings};
+use crate::proxy::{OnVerdict, Proxy, ProxyLimits, ProxySettings, ProxyTls};
 
 pub(super) const HOST: &str = "shop-production.localhost";
 pub(super) type Reply = Response<BoxBody<Bytes, std::io::Error>>;
@@ -137,6 +137,10 @@ impl Drop for Backend {
 
 impl Stack {
     pub(super) fn start(limits: ProxyLimits) -> Self {
+        Self::start_with(limits, None)
+    }
+
+    pub(super) fn start_with(limits: ProxyLimits, tls: Option<ProxyTls>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let fleet = FakeFleet::default();
         let services = Services::load(directory.path(), 2, Box::new(fleet.clone())).unwrap();
@@ -156,6 +160,7 @@ impl Stack {
         let table = Arc::clone(services.table());
         let started = services.started();
         let settings = ProxySettings {
+            tls,
             ingress: listener,
             threads: 2,
             table,
