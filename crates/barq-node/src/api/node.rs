@@ -1,4 +1,5 @@
-//! What is said of the node itself.
+//! What is said of the node itself, so that whoever is woken sees what it can't do before asking why. It must not know
+//! services.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
