@@ -26,7 +26,8 @@ pub use rollout::{
     StepEntry,
 };
 pub use service::{
-    CanaryPlan, InstanceRange, Lock, Plan, Recall, ServiceEvent, Share, Trip, WatchPlan,
+    CanaryPlan, InstanceRange, Lock, Plan, Recall, RecentErrors, ServiceEvent, Share, Trip,
+    WatchPlan,
 };
 
 /// An event as the journal holds it.

@@ -34,6 +34,8 @@ pub struct CanaryObservation {
     pub served_ms: u64,
     /// What was counted in its step, beyond what the plan in force names.
     pub counts: Counts,
+    /// The errors that count for the step's limit now: those inside its window.
+    pub recent_errors: u64,
 }
 
 /// How a canary stands at the data plane.

@@ -12,7 +12,7 @@ mod apply;
 use jiff::Timestamp;
 
 use crate::configuration::Step;
-use crate::event::{Counts, DirectReason, ProbeLine, RollbackCause, RolloutStart};
+use crate::event::{Counts, DirectReason, ProbeLine, RecentErrors, RollbackCause, RolloutStart};
 use crate::identity::{RevisionName, RolloutId};
 
 pub use apply::apply;
@@ -138,6 +138,10 @@ pub struct StepProgress {
     pub before: Counts,
     /// Counted beyond that, as last recorded.
     pub counts: Counts,
+    /// The errors that counted for the limit when the present generation was planned; the plan names them.
+    pub recent_before: Option<RecentErrors>,
+    /// The errors that count for the limit, as last recorded.
+    pub recent: Option<RecentErrors>,
     /// Served under the present one, in milliseconds, as last recorded: the node's clock.
     pub served_ms: u64,
     /// Credited to the hold over all entries, in milliseconds.
@@ -172,6 +176,11 @@ impl Rollout {
     /// What was counted in the present step over all its entries.
     pub fn counts(&self) -> Counts {
         self.progress.before.plus(self.progress.counts)
+    }
+
+    /// The errors that counted for the present step's limit when that was last recorded: those inside its window.
+    pub fn recent_errors(&self) -> u64 {
+        self.progress.recent.map_or(0, |recent| recent.errors)
     }
 
     /// Whether nothing more will happen by itself.

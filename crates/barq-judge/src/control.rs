@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lease::{Lease, LeaseRefusal, Run};
 use crate::plan::{Canary, Invalid, Plan, Share, percent_in};
-use crate::tripwire::Count;
+use crate::tripwire::{Count, Past};
 
 /// The state of one service's traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -51,7 +51,7 @@ pub struct Trip {
     pub generation: u64,
     /// The step.
     pub step: u32,
-    /// Errors counted in this step, over all its generations and runs.
+    /// The errors that counted for the limit, over all the step's generations and runs.
     pub errors: u64,
     /// Requests in flight on the canary.
     pub in_flight: u64,
@@ -412,11 +412,11 @@ impl Control {
     }
 
     /// Where the tripwire of the plan's canary begins to count, before the plan is accepted: it goes on if the plan in force
-    /// is of the same step.
-    pub fn count(&self, plan: &Plan) -> Count {
+    /// is of the same step. `wall_ms` is now, on the clock of the plan's own times.
+    pub fn count(&self, plan: &Plan, wall_ms: u64) -> Count {
         let step = |canary: &Canary| (canary.revision.clone(), canary.step);
         let offered = plan.canary.as_ref();
-        let known = offered.map_or(0, |canary| canary.counted);
+        let known = offered.map_or_else(Past::default, |canary| canary.past(wall_ms));
         match offered.map(step) == self.canary().map(step) {
             true => Count::On(known),
             false => Count::From(known),

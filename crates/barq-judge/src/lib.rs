@@ -12,7 +12,7 @@
 //!    and the trip is told first.
 //! 4. Before a plan with a canary is accepted, [`Control::count`] says whether its step is the one that is being counted;
 //!    the wire is armed with that ([`Tripwire::arm_step`]), and a trip that comes about by it is told after the plan is in
-//!    force. After a restart the count begins with what was written of the step ([`Count::From`]).
+//!    force. After a restart the count begins with what was noted of the step ([`Tripwire::restore`]).
 //! 5. [`Control::recall`] is a trip by somebody's word: for when the planner can't write down what it decided.
 //! 6. [`Control::tick`] at [`Control::next_deadline`] takes the traffic back when the lease runs out.
 
@@ -28,4 +28,4 @@ pub use control::{
 pub use lease::{Lease, LeaseRefusal, Run};
 pub use outcome::{Failure, Outcome};
 pub use plan::{Canary, Invalid, Plan, Share};
-pub use tripwire::{Admission, AlreadyTripped, Count, TripNow, Tripwire};
+pub use tripwire::{Admission, AlreadyTripped, Count, Limit, Noted, Past, TripNow, Tripwire};

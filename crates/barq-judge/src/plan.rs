@@ -3,7 +3,11 @@
 //! A small value, taken from a whole configuration: `content` stands for all the rest, so that the same generation with
 //! other content is seen. It does not know what is in force; `control` does.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::tripwire::{Limit, Past};
 
 /// What the control plane wants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,11 +46,20 @@ pub struct Canary {
     pub stable: String,
     /// The step, from 1. Errors are counted by step, over all the plans that it has.
     pub step: u32,
-    /// The step's whole limit: the error of the step that reaches it trips. `None`: not armed.
+    /// The step's limit: the error that makes so many inside the window trips. `None`: not armed.
     pub max_errors: Option<u64>,
+    /// The limit's window, in milliseconds. `None`: all errors of the step count.
+    #[serde(default)]
+    pub window_ms: Option<u64>,
     /// Errors of the step that the planner knows of. The count begins no lower, whatever was lost with an earlier run.
     #[serde(default)]
     pub counted: u64,
+    /// Those of them that counted for the limit when it looked.
+    #[serde(default)]
+    pub recent: u64,
+    /// When it looked, in milliseconds on the clock of [`crate::Control::count`].
+    #[serde(default)]
+    pub recent_at_ms: u64,
     /// Without a renewal for so long, the traffic goes back.
     pub lease_ms: u64,
     /// Whether stable answers safe requests in the canary's place when it fails.
@@ -80,9 +93,31 @@ pub enum Invalid {
     /// A limit of 0 is reached before it starts.
     #[error("a limit of 0 errors is already reached")]
     NoErrorsAllowed,
+    /// A window of no length forgets each error before the next.
+    #[error("the limit's window has no length")]
+    NoWindow,
     /// Steps count from 1.
     #[error("steps count from 1")]
     StepZero,
+}
+
+impl Canary {
+    /// What trips, if anything does.
+    pub fn limit(&self) -> Option<Limit> {
+        Some(Limit {
+            errors: self.max_errors?,
+            window: self.window_ms.map(Duration::from_millis),
+        })
+    }
+
+    /// What the planner knows of the step's errors; `wall_ms` is now, on the clock that it looked at.
+    pub fn past(&self, wall_ms: u64) -> Past {
+        Past {
+            errors: self.counted,
+            recent: self.recent,
+            age: Duration::from_millis(wall_ms.saturating_sub(self.recent_at_ms)),
+        }
+    }
 }
 
 impl Plan {
@@ -148,6 +183,9 @@ impl Plan {
                 max_errors: Some(0),
                 ..
             } => Err(Invalid::NoErrorsAllowed),
+            Canary {
+                window_ms: Some(0), ..
+            } => Err(Invalid::NoWindow),
             Canary { step: 0, .. } => Err(Invalid::StepZero),
             Canary { .. } => Ok(()),
         }

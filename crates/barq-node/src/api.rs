@@ -153,16 +153,31 @@ pub struct CanaryConfiguration {
     /// The step that this configuration belongs to, from 1. Counts are kept by step, over all its generations: the next
     /// generation of the same step counts on, another step starts at zero.
     pub step: u32,
-    /// The tripwire's limit: the error of the whole step that reaches it trips. `None`: not armed.
+    /// The tripwire's limit: the error of the step that makes so many inside the window trips. `None`: not armed.
     pub max_errors: Option<u64>,
+    /// The limit's window: an error that is older counts no more. `None`: all errors of the step count.
+    #[serde(default)]
+    pub window_ms: Option<u64>,
     /// What the server knows to be counted in this step already. The node, which knows exactly, counts on where it is, and
     /// not below this; it observes what is beyond this, so that the sum of both is the step's.
     #[serde(default)]
     pub counted: CanaryCounts,
+    /// The errors of `counted` that counted for the limit when the server last looked. `None`: all of them do.
+    #[serde(default)]
+    pub recent: Option<RecentErrors>,
     /// Without a renewal for so long the traffic goes back to stable.
     pub lease_ms: u64,
     /// Whether safe requests that fail on the canary are answered by stable.
     pub shield: bool,
+}
+
+/// The errors inside the limit's window, and when they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentErrors {
+    /// How many.
+    pub errors: u64,
+    /// When they were seen, by the server's clock.
+    pub at: Timestamp,
 }
 
 /// What was counted of a canary and of stable beside it.
@@ -294,7 +309,7 @@ pub struct Trip {
     pub generation: u64,
     /// The step.
     pub step: u32,
-    /// The errors counted in this step, over all its generations.
+    /// The errors that counted for the limit: those of the step inside its window, over all its generations.
     pub errors: u64,
     /// When the deciding error was seen.
     pub at: Timestamp,
@@ -365,6 +380,8 @@ pub struct CanaryObservation {
     pub requests: u64,
     /// Beyond what is counted: those that were errors.
     pub errors: u64,
+    /// The errors that count for the limit now: those of the step inside the window.
+    pub recent_errors: u64,
     /// Beyond what is counted: errors that stable answered in the canary's place.
     pub shielded: u64,
     /// In this step: different clients routed to the canary (by address; an estimate above 4096).

@@ -317,6 +317,11 @@ fn first_change() -> u64 {
     u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(1)
 }
 
+/// The clock of what is on disk and of what the server says, in milliseconds since 1970.
+fn wall_ms() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+}
+
 /// The state behind these locks is whole between any two statements: a thread that panicked leaves nothing half-done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -54,7 +54,11 @@ pub(crate) enum Verdict<'a> {
         decided: Instant,
     },
     /// An error of the canary: told before the trip, if it is the one that trips.
-    CanaryError { service: &'a str },
+    CanaryError {
+        service: &'a str,
+        /// Whose request it was, where the traffic is sticky.
+        client: Option<u64>,
+    },
     /// The same error is in the step's statistics, too.
     CanaryCounted { service: &'a str },
 }

@@ -46,7 +46,12 @@ pub(super) fn service(
             stable: canary.stable.to_string(),
             step: canary.step,
             max_errors: canary.max_errors,
+            window_ms: canary.window_ms,
             counted: counted(canary.counted),
+            recent: canary.recent.map(|recent| api::RecentErrors {
+                errors: recent.errors,
+                at: recent.at,
+            }),
             lease_ms: canary.lease_ms,
             shield: canary.shield,
         }),
@@ -285,6 +290,7 @@ fn canary(canary: &api::CanaryObservation) -> CanaryObservation {
             stable_requests: canary.stable_requests,
             stable_errors: canary.stable_errors,
         },
+        recent_errors: canary.recent_errors,
     }
 }
 

@@ -166,8 +166,17 @@ pub struct Step {
     /// How long the canary is held there, in time that it was served; zero in the last step alone.
     #[serde(rename = "hold_ms", with = "milliseconds")]
     pub hold: Duration,
-    /// The error at which the tripwire trips: with 5 the fifth error aborts. At least 1; always there below 100 %.
+    /// The error at which the tripwire trips: with 5 the fifth error within the hold's length aborts. At least 1; always
+    /// there below 100 %.
     pub max_errors: Option<u32>,
+}
+
+impl Step {
+    /// An error counts for the limit for as long as the step is held ("fewer than 5 errors in 5 min"), however long the
+    /// step lasts: it may be paused, extended, or wait for traffic. None where there is no hold: then all of it counts.
+    pub fn window(&self) -> Option<Duration> {
+        (!self.hold.is_zero()).then_some(self.hold)
+    }
 }
 
 /// The watch over a revision after it got all traffic.

@@ -206,7 +206,7 @@ impl Draft<'_> {
         });
         let limit = rollout.present_step().and_then(|step| step.max_errors);
         // At the limit the tripwire is about to be heard of: nothing is passed any more.
-        let within = limit.is_none_or(|limit| counts.errors < u64::from(limit));
+        let within = limit.is_none_or(|limit| canary.recent_errors < u64::from(limit));
         let over = rollout.paused.is_none()
             && held_ms >= hold_ms
             && counts.requests >= STEP_REQUESTS_MIN
@@ -244,6 +244,7 @@ impl Draft<'_> {
             served_ms: canary.served_ms,
             held_ms,
             counts: canary.counts,
+            recent_errors: Some(canary.recent_errors),
         };
         self.of_rollout(rollout, event);
     }

@@ -228,6 +228,9 @@ pub enum RolloutEvent {
         held_ms: u64,
         /// Counted in the step beyond what this generation's plan names.
         counts: Counts,
+        /// The errors that count for the limit: those inside its window. None in records of a time when all did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recent_errors: Option<u64>,
     },
     /// The canary lost its traffic with no verdict.
     Interrupted(Interruption),

@@ -51,16 +51,31 @@ pub struct CanaryPlan {
     pub step: u32,
     /// The entry of the step, from 1.
     pub entry: u32,
-    /// The step's whole limit. None: not armed.
+    /// The step's limit. None: not armed.
     pub max_errors: Option<u64>,
+    /// Only errors of the last so many milliseconds count for it. None: all of the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_ms: Option<u64>,
     /// What was known to be counted in the step when this was planned. The data plane goes on from its own count, which is
     /// exact, and tells what is beyond this.
     #[serde(default)]
     pub counted: Counts,
+    /// Those of the errors counted that counted for the limit when they were last looked at. None: nothing was seen yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recent: Option<RecentErrors>,
     /// In milliseconds.
     pub lease_ms: u64,
     /// Whether stable answers in its place.
     pub shield: bool,
+}
+
+/// The errors inside the limit's window, and when they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentErrors {
+    /// How many.
+    pub errors: u64,
+    /// When they were recorded.
+    pub at: Timestamp,
 }
 
 /// A watch on the revision that serves.
@@ -98,7 +113,7 @@ pub struct Trip {
     pub generation: u64,
     /// The step.
     pub step: u32,
-    /// Errors counted in that step, over all the plans that it had.
+    /// The errors that counted for the limit: those of the step inside its window, over all the plans that it had.
     pub errors: u64,
     /// When the deciding error was seen, by the node's clock.
     pub at: Timestamp,

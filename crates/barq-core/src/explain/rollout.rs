@@ -152,8 +152,9 @@ fn holding(observed: &Observed, rollout: &Rollout, now: Timestamp) -> Waiting {
             until: None,
         };
     }
+    let recent = canary.map_or(rollout.recent_errors(), |canary| canary.recent_errors);
     let errors = match step.and_then(|step| step.max_errors) {
-        Some(limit) => format!("{} of {}", counts.errors, count(u64::from(limit), "error")),
+        Some(limit) => format!("{recent} of {}", count(u64::from(limit), "error")),
         None => count(counts.errors, "error"),
     };
     let left = SignedDuration::from_millis(i64::try_from(left_ms).unwrap_or(i64::MAX));

@@ -254,6 +254,13 @@ fn trial(service: &Service, rollout: &Rollout, canary: &CanaryPlan, found: &mut 
             canary.counted
         )
     });
+    let recent = rollout.progress.recent_before;
+    found.must(canary.recent == recent, || {
+        format!(
+            "the data plane was told that {:?} count for the limit, {recent:?} do",
+            canary.recent
+        )
+    });
     let range = service
         .plan
         .revisions

@@ -181,11 +181,12 @@ fn passed(old: &Rollout, found: &mut Found) {
         "it passed a hold while paused".to_owned()
     });
     let limit = step.max_errors.map(u64::from);
-    found.must(limit.is_none_or(|limit| counts.errors < limit), || {
-        format!(
-            "it passed a hold with {} errors of {limit:?}",
-            counts.errors
-        )
+    let recent = old.recent_errors();
+    found.must(limit.is_none_or(|limit| recent < limit), || {
+        format!("it passed a hold with {recent} errors of {limit:?}")
+    });
+    found.must(recent <= counts.errors, || {
+        format!("{recent} errors count for its limit, it had {counts:?}")
     });
 }
 

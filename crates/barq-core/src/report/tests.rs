@@ -133,6 +133,7 @@ fn rollout_events() -> [(i64, RolloutEvent); 5] {
         served_ms: 1_000,
         held_ms: 1_000,
         counts: Counts::default(),
+        recent_errors: Some(0),
     };
     let back = RolloutEvent::RollbackStarted {
         cause: RollbackCause::Tripped(trip()),

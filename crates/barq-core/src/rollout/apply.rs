@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::{Phase, Rollback, RollbackRecord, Rollout, StepProgress};
-use crate::event::{Counts, RollbackCause, RolloutEvent, RolloutStart, StepEntry};
+use crate::event::{Counts, RecentErrors, RollbackCause, RolloutEvent, RolloutStart, StepEntry};
 use crate::identity::{RevisionName, RolloutId};
 
 impl Rollout {
@@ -39,6 +39,7 @@ impl Rollout {
         let before = self.counts();
         self.progress.before = before;
         self.progress.counts = Counts::default();
+        self.progress.recent_before = self.progress.recent;
         self.progress.served_ms = 0;
     }
 }
@@ -64,8 +65,13 @@ pub fn apply(rollout: &mut Rollout, event: &RolloutEvent, at: Timestamp) {
             served_ms,
             held_ms,
             counts,
+            recent_errors,
             ..
-        } => record(rollout, *served_ms, *held_ms, *counts, at),
+        } => {
+            record(rollout, *served_ms, *held_ms, *counts, at);
+            let errors = recent_errors.unwrap_or_else(|| rollout.counts().errors);
+            rollout.progress.recent = Some(RecentErrors { errors, at });
+        }
         RolloutEvent::Interrupted(_) => interrupt(rollout, at),
         // What follows is said by the events beside it.
         RolloutEvent::StepPassed { .. } | RolloutEvent::GuardExceeded { .. } => {}

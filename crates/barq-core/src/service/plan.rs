@@ -3,6 +3,8 @@
 //! **Invariant**: the shares sum to 100 or there are none; at most one canary; stable is at full size while a canary has
 //! traffic; after a rollback stable has 100.
 
+use std::time::Duration;
+
 use super::Service;
 use crate::event::{CanaryPlan, InstanceRange, Plan, Share, WatchPlan};
 use crate::identity::RevisionName;
@@ -93,10 +95,16 @@ fn canary(rollout: &Rollout) -> Option<CanaryPlan> {
         step: rollout.step,
         entry: rollout.progress.entry,
         max_errors: step.max_errors.map(u64::from),
+        window_ms: step.window().map(milliseconds),
         counted: rollout.progress.before,
-        lease_ms: u64::try_from(rollout.start.settings.lease.as_millis()).unwrap_or(u64::MAX),
+        recent: rollout.progress.recent_before,
+        lease_ms: milliseconds(rollout.start.settings.lease),
         shield: rollout.start.settings.shield,
     })
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn watch(service: &Service) -> Option<WatchPlan> {

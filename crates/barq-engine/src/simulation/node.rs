@@ -77,7 +77,7 @@ impl Node {
             let had = before.remove(service);
             let was_served = had.as_ref().is_some_and(|had| self.is_served(had));
             let counters = self.counters.get(service);
-            let mut body = Body::restart(written.clone(), counters, self.run, had);
+            let mut body = Body::restart(written.clone(), counters, self.run, had, now_ms);
             body.tell_trips(now_ms)?;
             resize(&mut self.instances, service, body.plan());
             if was_served && !self.is_served(&body) {
@@ -141,7 +141,7 @@ impl Node {
             if body.unwritten && random.one_in(2) {
                 write(&mut self.disk, &mut self.instances, service, body);
             }
-            if let Some(counters) = body.counters().filter(|_| !random.one_in(3)) {
+            if let Some(counters) = body.counters(now_ms).filter(|_| !random.one_in(3)) {
                 self.counters.insert(service.clone(), counters);
             }
         }
@@ -189,7 +189,7 @@ impl Node {
             });
         }
         body.check_offer(plan, &|name| ready_of(&self.instances, name))?;
-        let count = body.control.count(&offered);
+        let count = body.control.count(&offered, body::wall_ms(self.now_ms));
         let accepted = body.control.accept(offered, since).map_err(|refusal| {
             Problem(format!("{service}: considered and then refused: {refusal}"))
         })?;
@@ -209,7 +209,7 @@ impl Node {
             leases: Vec::new(),
         };
         for (service, body) in &self.bodies {
-            let mut observation = body.observe();
+            let mut observation = body.observe(now_ms);
             for (name, _) in &body.plan().revisions {
                 observation
                     .revisions

@@ -11,6 +11,7 @@ mod walk;
 
 const RUN: Run = Run(1);
 const LEASE_MS: u64 = 1000;
+const WINDOW_MS: u64 = 5000;
 
 fn at(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -39,7 +40,10 @@ fn plan(generation: u64, traffic: &[(&str, u8)], canary: Option<(&str, &str)>) -
             stable: stable.to_owned(),
             step: 1,
             max_errors: Some(5),
+            window_ms: Some(WINDOW_MS),
             counted: 0,
+            recent: 0,
+            recent_at_ms: 0,
             lease_ms: LEASE_MS,
             shield: true,
         }),

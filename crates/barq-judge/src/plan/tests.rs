@@ -28,7 +28,10 @@ fn canary() -> Canary {
         stable: "a".into(),
         step: 1,
         max_errors: Some(5),
+        window_ms: Some(60_000),
         counted: 0,
+        recent: 0,
+        recent_at_ms: 0,
         lease_ms: 60_000,
         shield: true,
     }
@@ -87,6 +90,13 @@ fn a_trial_needs_a_fall_back_a_lease_and_room_for_errors() {
                 ..canary()
             },
             Invalid::NoErrorsAllowed,
+        ),
+        (
+            Canary {
+                window_ms: Some(0),
+                ..canary()
+            },
+            Invalid::NoWindow,
         ),
         (
             Canary {

@@ -3,14 +3,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Duration;
 
-use proptest::prelude::*;
-
-use super::{AlreadyTripped, COUNT_MAX, Count, TripNow, Tripwire};
+use super::{AlreadyTripped, Count, Limit, Noted, Past, TIMES_MAX, TripNow, Tripwire};
 
 fn armed(limit: u64) -> Arc<Tripwire> {
     let wire = Arc::new(Tripwire::new());
-    wire.arm(Some(limit)).unwrap();
+    wire.arm(Some(Limit::of_step(limit))).unwrap();
     wire
 }
 
@@ -18,11 +17,11 @@ fn armed(limit: u64) -> Arc<Tripwire> {
 fn the_error_that_reaches_the_limit_trips() {
     let wire = armed(3);
     let held = wire.admit().unwrap();
-    assert_eq!(wire.record_error(), None);
-    assert_eq!(wire.record_error(), None);
+    assert_eq!(wire.record_error(None, AT), None);
+    assert_eq!(wire.record_error(None, AT), None);
     assert!(held.is_open());
     assert_eq!(
-        wire.record_error(),
+        wire.record_error(None, AT),
         Some(TripNow {
             errors: 3,
             in_flight: 1
@@ -33,33 +32,33 @@ fn the_error_that_reaches_the_limit_trips() {
     assert_eq!(wire.in_flight(), 1, "a refused request leaves no trace");
     drop(held);
     assert_eq!(wire.in_flight(), 0);
-    assert_eq!(wire.record_error(), None, "only one trip");
-    assert_eq!(wire.errors(), 4, "but every error is counted");
+    assert_eq!(wire.record_error(None, AT), None, "only one trip");
+    assert_eq!(wire.errors(AT), 4, "but every error is counted");
 }
 
 #[test]
 fn an_unarmed_wire_counts_and_never_trips() {
     let wire = Arc::new(Tripwire::new());
     for _ in 0..1000 {
-        assert_eq!(wire.record_error(), None);
+        assert_eq!(wire.record_error(None, AT), None);
     }
-    assert_eq!(wire.errors(), 1000);
+    assert_eq!(wire.errors(AT), 1000);
     assert!(wire.admit().is_some());
 }
 
 #[test]
 fn arming_starts_at_zero_and_does_not_undo_a_trip() {
     let wire = armed(2);
-    assert_eq!(wire.record_error(), None);
-    wire.arm(Some(2)).unwrap();
-    assert_eq!(wire.record_error(), None);
-    assert!(wire.record_error().is_some());
-    assert_eq!(wire.arm(Some(5)), Err(AlreadyTripped));
+    assert_eq!(wire.record_error(None, AT), None);
+    wire.arm(Some(Limit::of_step(2))).unwrap();
+    assert_eq!(wire.record_error(None, AT), None);
+    assert!(wire.record_error(None, AT).is_some());
+    assert_eq!(wire.arm(Some(Limit::of_step(5))), Err(AlreadyTripped));
     assert_eq!(wire.arm(None), Err(AlreadyTripped));
     assert!(wire.admit().is_none());
     wire.acknowledge();
     assert!(wire.admit().is_none(), "acknowledged, not yet opened");
-    wire.arm(Some(1)).unwrap();
+    wire.arm(Some(Limit::of_step(1))).unwrap();
     assert!(wire.admit().is_some());
 }
 
@@ -71,18 +70,8 @@ fn a_closed_wire_still_counts_and_trips() {
     assert!(!held.is_open());
     assert!(wire.admit().is_none());
     assert!(!wire.has_tripped());
-    assert_eq!(wire.record_error(), None);
-    assert!(wire.record_error().is_some());
-}
-
-#[test]
-fn limits_beyond_the_word_are_capped() {
-    let wire = armed(u64::MAX);
-    assert_eq!(wire.record_error(), None);
-    assert!(!wire.has_tripped());
-    let wire = armed(COUNT_MAX);
-    assert_eq!(wire.record_error(), None);
-    assert_eq!(wire.errors(), 1);
+    assert_eq!(wire.record_error(None, AT), None);
+    assert!(wire.record_error(None, AT).is_some());
 }
 
 /// Threads admit and fail as fast as they can. Whoever is told of the trip raises a flag *after* it; whoever has seen the
@@ -110,7 +99,7 @@ fn no_admission_after_the_trip_and_one_trip_only() {
                     let Some(admission) = wire.admit() else { break };
                     assert!(!knew, "admitted after the trip was told");
                     errors.fetch_add(1, SeqCst);
-                    if let Some(trip) = wire.record_error() {
+                    if let Some(trip) = wire.record_error(None, AT) {
                         admitted_at_trip.store(trip.in_flight, SeqCst);
                         trips.fetch_add(1, SeqCst);
                         told.store(true, SeqCst);
@@ -124,7 +113,7 @@ fn no_admission_after_the_trip_and_one_trip_only() {
         }
         assert_eq!(trips.load(SeqCst), 1);
         assert_eq!(wire.in_flight(), 0);
-        assert_eq!(wire.errors(), errors.load(SeqCst));
+        assert_eq!(wire.errors(AT), errors.load(SeqCst));
         assert!(
             errors.load(SeqCst) <= limit + admitted_at_trip.load(SeqCst),
             "at most the limit and what was in flight"
@@ -143,15 +132,15 @@ fn arming_never_swallows_a_trip() {
             let (wire, start) = (wire.clone(), start.clone());
             thread::spawn(move || {
                 start.wait();
-                wire.arm(Some(2))
+                wire.arm(Some(Limit::of_step(2)))
             })
         };
         start.wait();
-        let trip = wire.record_error();
+        let trip = wire.record_error(None, AT);
         let arm = arming.join().unwrap();
         match (trip, arm) {
             (Some(_), Err(AlreadyTripped)) => assert!(wire.has_tripped()),
-            (None, Ok(())) => assert_eq!(wire.errors(), 1),
+            (None, Ok(())) => assert_eq!(wire.errors(AT), 1),
             other => panic!("{other:?}: a trip and a fresh wire"),
         }
     }
@@ -161,6 +150,7 @@ fn arming_never_swallows_a_trip() {
 #[test]
 fn counting_on_loses_no_error_that_races_with_it() {
     const ERRORS: u64 = 10;
+    let limit = Some(Limit::of_step(ERRORS));
     for _ in 0..2_000 {
         let wire = armed(ERRORS);
         let start = Arc::new(Barrier::new(2));
@@ -170,16 +160,21 @@ fn counting_on_loses_no_error_that_races_with_it() {
                 start.wait();
                 for _ in 0..ERRORS {
                     // Once it has tripped there is nothing left to plan.
-                    if wire.arm_step(Some(ERRORS), Count::On(0)).is_err() {
+                    if wire
+                        .arm_step(limit, Count::On(Past::default()), AT)
+                        .is_err()
+                    {
                         break;
                     }
                 }
             })
         };
         start.wait();
-        let trips = (0..ERRORS).filter_map(|_| wire.record_error()).count();
+        let trips = (0..ERRORS)
+            .filter_map(|_| wire.record_error(None, AT))
+            .count();
         planning.join().unwrap();
-        assert_eq!((wire.errors(), trips), (ERRORS, 1));
+        assert_eq!((wire.errors(AT), trips), (ERRORS, 1));
         assert!(wire.has_tripped());
     }
 }
@@ -187,103 +182,141 @@ fn counting_on_loses_no_error_that_races_with_it() {
 #[test]
 fn a_count_that_is_at_the_limit_trips_at_once() {
     let cases = [
-        (Count::From(3), 0, Some(3)),
-        (Count::From(0), 2, None),
-        (Count::On(0), 2, None),
-        (Count::On(3), 2, Some(3)),
-        (Count::On(u64::MAX), 0, Some(COUNT_MAX)),
+        (Count::From(known(3, 3)), 0, Some(3)),
+        (Count::From(known(9, 2)), 0, None),
+        (Count::From(known(0, 0)), 2, None),
+        (Count::On(known(0, 0)), 2, None),
+        (Count::On(known(2, 2)), 2, None),
+        (Count::On(known(3, 3)), 2, Some(3)),
+        (Count::On(known(9, 0)), 2, None),
+        (Count::On(known(u64::MAX, u64::MAX)), 0, Some(u64::MAX)),
     ];
     for (count, before, expected) in cases {
         let wire = armed(3);
         for _ in 0..before {
-            assert_eq!(wire.record_error(), None);
+            assert_eq!(wire.record_error(None, AT), None);
         }
-        let tripped = wire.arm_step(Some(3), count).unwrap();
+        let limit = Some(Limit::of_step(3));
+        let tripped = wire.arm_step(limit, count, AT).unwrap();
         assert_eq!(tripped.map(|trip| trip.errors), expected, "{count:?}");
+        assert_eq!(tripped, wire.tripped());
         assert_eq!(wire.admit().is_none(), expected.is_some());
         assert_eq!(wire.has_tripped(), expected.is_some());
     }
 }
 
-#[derive(Debug, Clone)]
-enum Step {
-    Arm(Option<u64>),
-    ArmFor(Option<u64>, Count),
-    Close,
-    Acknowledge,
-    Admit,
-    Release,
-    Error,
+fn within(errors: u64, window_s: u64) -> Arc<Tripwire> {
+    let wire = Arc::new(Tripwire::new());
+    wire.arm(Some(window(errors, window_s))).unwrap();
+    wire
 }
 
-fn counts() -> impl Strategy<Value = Count> {
-    prop_oneof![
-        (0..6_u64).prop_map(Count::From),
-        (0..6_u64).prop_map(Count::On)
-    ]
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        prop::option::of(1..5_u64).prop_map(Step::Arm),
-        (prop::option::of(1..5_u64), counts())
-            .prop_map(|(limit, count)| Step::ArmFor(limit, count)),
-        Just(Step::Close),
-        Just(Step::Acknowledge),
-        Just(Step::Admit),
-        Just(Step::Release),
-        Just(Step::Error),
-        Just(Step::Error),
-    ];
-    prop::collection::vec(step, 0..60)
-}
-
-proptest! {
-    /// Against a plain model with one field for each fact.
-    #[test]
-    fn behaves_as_its_plain_model(steps in steps()) {
-        let wire = Arc::new(Tripwire::new());
-        let (mut tripped, mut closed, mut limit, mut errors) = (false, false, None, 0_u64);
-        let mut held = Vec::new();
-        for step in steps {
-            match step {
-                Step::Arm(new) => {
-                    prop_assert_eq!(wire.arm(new).is_err(), tripped);
-                    if !tripped {
-                        (closed, limit, errors) = (false, new, 0);
-                    }
-                }
-                Step::ArmFor(new, count) => {
-                    let armed = wire.arm_step(new, count);
-                    prop_assert_eq!(armed.is_err(), tripped);
-                    if !tripped {
-                        let counted = match count {
-                            Count::From(known) => known,
-                            Count::On(known) => errors.max(known),
-                        };
-                        (closed, limit, errors) = (false, new, counted);
-                        tripped = limit.is_some_and(|limit| errors >= limit);
-                        prop_assert_eq!(armed.unwrap().is_some(), tripped);
-                    }
-                }
-                Step::Close => { wire.close(); closed = true; }
-                Step::Acknowledge => { wire.acknowledge(); (tripped, closed, limit, errors) = (false, true, None, 0); }
-                Step::Admit => {
-                    let admission = wire.admit();
-                    prop_assert_eq!(admission.is_some(), !tripped && !closed);
-                    held.extend(admission);
-                }
-                Step::Release => drop(held.pop()),
-                Step::Error => {
-                    errors += 1;
-                    let trips = !tripped && limit.is_some_and(|limit| errors >= limit);
-                    tripped |= trips;
-                    prop_assert_eq!(wire.record_error().is_some(), trips);
-                }
-            }
-            prop_assert_eq!(wire.errors(), errors);
-            prop_assert_eq!(wire.in_flight(), held.len() as u64);
-            prop_assert_eq!(wire.has_tripped(), tripped);
-        }
+fn window(errors: u64, window_s: u64) -> Limit {
+    Limit {
+        errors,
+        window: Some(Duration::from_secs(window_s)),
     }
 }
+
+#[test]
+fn an_error_older_than_the_window_counts_no_more() {
+    let wire = within(3, 60);
+    for second in [100, 130, 161, 191] {
+        let now = Duration::from_secs(second);
+        assert_eq!(wire.record_error(None, now), None, "at {second} s");
+        assert!(wire.errors(now) <= 2);
+    }
+    assert_eq!(wire.total(), 4);
+    let trip = wire.record_error(None, Duration::from_secs(221));
+    assert_eq!(trip.unwrap().errors, 3, "161, 191 and 221; 161 is 60 s old");
+}
+
+#[test]
+fn threads_that_read_the_clock_before_they_wait_count_as_the_latest() {
+    let wire = within(3, 60);
+    assert_eq!(wire.record_error(None, Duration::from_secs(100)), None);
+    assert_eq!(wire.record_error(None, Duration::from_secs(99)), None);
+    assert_eq!(wire.errors(Duration::from_secs(160)), 2);
+    assert!(wire.record_error(None, Duration::from_secs(160)).is_some());
+}
+
+#[test]
+fn a_client_counts_once_for_as_long_as_its_last_error_is_inside() {
+    let wire = within(3, 60);
+    let fail = |client, second| {
+        wire.record_error(client, Duration::from_secs(second))
+            .is_some()
+    };
+    for second in 0..100 {
+        assert!(!fail(Some(7), second));
+    }
+    assert!(!fail(Some(8), 100));
+    assert_eq!(wire.errors(Duration::from_secs(159)), 2);
+    assert_eq!(
+        wire.errors(Duration::from_secs(160)),
+        1,
+        "client 7 was last seen at 99"
+    );
+    assert!(!fail(None, 160), "nobody's error counts by itself");
+    assert!(fail(None, 160));
+    assert_eq!(wire.total(), 103);
+}
+
+/// Ages of what was noted in seconds, what others know, the errors of the trip, and those that count now.
+type Restored<'a> = (&'a [u64], &'a [Past], Option<u64>, u64);
+
+#[test]
+fn what_was_noted_counts_when_it_came() {
+    let noted = |ages: &[u64]| -> Vec<Noted> {
+        let error = |age: &u64| Noted {
+            age: Duration::from_secs(*age),
+            client: None,
+        };
+        ages.iter().map(error).collect()
+    };
+    // The node has been running for 5 s; the limit is 3 in 60 s.
+    let cases: [Restored<'_>; 7] = [
+        (&[50, 20], &[], None, 2),
+        (&[90, 20], &[], None, 1),
+        (&[500, 480, 445], &[], Some(3), 0),
+        (&[500, 480, 435], &[], None, 0),
+        (&[90, 20], &[known(2, 2), known(1, 1)], None, 1),
+        (&[90, 20], &[known(3, 2)], None, 2),
+        (&[90, 20], &[known(3, 2), known(5, 4)], Some(4), 4),
+    ];
+    for (ages, past, tripped, errors) in cases {
+        let wire = Arc::new(Tripwire::new());
+        let now = Duration::from_secs(5);
+        let told = wire.restore(Some(window(3, 60)), &noted(ages), past, now);
+        assert_eq!(told.map(|trip| trip.errors), tripped, "{ages:?} {past:?}");
+        assert_eq!(wire.errors(now), errors, "{ages:?} {past:?}");
+    }
+}
+
+#[test]
+fn a_high_limit_counts_too_long_by_little_and_never_too_short() {
+    let (limit, seconds) = (TIMES_MAX * 3, TIMES_MAX);
+    let wire = within(limit, seconds);
+    // Two errors a second: each pair shares a time.
+    for error in 0..limit - 1 {
+        let now = Duration::from_millis(error * 500);
+        assert_eq!(wire.record_error(None, now), None);
+    }
+    let now = Duration::from_millis((limit - 2) * 500);
+    let inside = seconds * 2;
+    assert!((inside..inside + 3).contains(&wire.errors(now)));
+    let later = now + Duration::from_secs(seconds + 1);
+    assert_eq!(wire.errors(later), 0);
+}
+
+const AT: Duration = Duration::from_secs(1000);
+
+const fn known(errors: u64, recent: u64) -> Past {
+    Past {
+        errors,
+        recent,
+        age: Duration::from_secs(1),
+    }
+}
+
+mod model;

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use barq_judge::{Considered, Control, Count, Durable, Plan, Run, Standing};
+use barq_judge::{Canary, Considered, Control, Count, Durable, Plan, Run, Standing};
 
 use super::configuration::{check, plan_of, refusal};
 use super::disk::Stored;
 use super::service::{Served, Service, State};
-use super::{Dirty, Services, lock};
+use super::step::Before;
+use super::{Dirty, Services, lock, wall_ms};
 use crate::api::{Accepted, Refusal, RevisionConfiguration, ServiceConfiguration, Trip};
 use crate::moment;
 use crate::proxy::Revision;
@@ -79,9 +80,11 @@ impl Services {
         };
         state.control = Control::restart(durable, Run(self.run.as_u128()));
         (state.last_trip, state.latched) = (stored.last_trip, stored.latched);
-        let counters = (stored.configuration.canary.as_ref())
-            .map(|canary| self.counted_before(name, plan.generation, canary));
-        if let Some(counters) = &counters {
+        let planned = plan.canary.as_ref().map(|canary| canary.past(wall_ms()));
+        let before = (stored.configuration.canary.as_ref()).zip(planned);
+        let before = before
+            .map(|(canary, planned)| self.counted_before(name, plan.generation, canary, planned));
+        if let Some(Before { counters, .. }) = &before {
             state.served = Served::after(Duration::from_millis(counters.served_ms));
             let step = StepStatistics::new(counters.counts, self.threads);
             state.step = Some(Arc::new(step));
@@ -98,12 +101,9 @@ impl Services {
         {
             revision.wire.close();
         }
-        if let (Some(canary), Some(counters)) = (state.canary(), &counters) {
-            let limit = plan.canary.as_ref().and_then(|canary| canary.max_errors);
-            let count = Count::From(counters.tripwire_errors);
-            if canary.wire.arm_step(limit, count).is_err() {
-                tracing::error!(revision = canary.name, "a new wire has tripped");
-            }
+        if let (Some(canary), Some(before)) = (state.canary(), &before) {
+            let limit = plan.canary.as_ref().and_then(Canary::limit);
+            (canary.wire).restore(limit, &before.noted, &before.known, self.now());
             canary.wire.close();
         }
         state.configuration = Some(stored.configuration);
@@ -261,12 +261,12 @@ impl Services {
             .apply(&service.name, &known)
             .map_err(|why| Refusal::NotKept { why })?;
         self.know_revisions(&service.name, &mut state, &configuration.revisions);
-        if !arm(&state, &plan) {
+        let count = state.control.count(&plan, wall_ms());
+        if !arm(&state, &plan, count, self.now()) {
             // The present canary has tripped between two lines of this function.
             self.absorb_trip(service, &mut state);
         }
         let receivers: Vec<String> = plan.receivers().map(str::to_owned).collect();
-        let count = state.control.count(&plan);
         let step =
             (configuration.canary.as_ref()).map(|canary| self.statistics(&state, count, canary));
         state
@@ -338,7 +338,7 @@ impl Services {
 }
 
 /// Opens the wires of all that may get traffic. False if the canary in force has tripped and nobody has been told.
-fn arm(state: &State, plan: &Plan) -> bool {
+fn arm(state: &State, plan: &Plan, count: Count, now: Duration) -> bool {
     let canary = plan.canary.as_ref();
     // Each once: a wire that is armed for a step begins to count it.
     let receivers: BTreeSet<&str> = plan
@@ -365,7 +365,7 @@ fn arm(state: &State, plan: &Plan) -> bool {
         }
         let armed = match trial {
             Some(canary) => (revision.wire)
-                .arm_step(canary.max_errors, state.control.count(plan))
+                .arm_step(canary.limit(), count, now)
                 .map(|_| ()),
             None => revision.wire.arm(None),
         };

@@ -21,7 +21,15 @@ pub(super) fn plan_of(configuration: &ServiceConfiguration) -> Plan {
         stable: canary.stable.clone(),
         step: canary.step,
         max_errors: canary.max_errors,
+        window_ms: canary.window_ms,
         counted: canary.counted.errors,
+        // Nothing is said of their time: then they are of now.
+        recent: canary
+            .recent
+            .map_or(canary.counted.errors, |recent| recent.errors),
+        recent_at_ms: canary.recent.map_or(u64::MAX, |recent| {
+            u64::try_from(recent.at.as_millisecond()).unwrap_or(0)
+        }),
         lease_ms: canary.lease_ms,
         shield: canary.shield,
     });

@@ -43,11 +43,22 @@ pub(super) struct StoredCounters {
     pub(super) step: u32,
     /// By the tripwire: every error that completed in this step.
     pub(super) tripwire_errors: u64,
+    /// Those of them that counted for the limit when this was written; none in files of a time when all did.
+    #[serde(default)]
+    pub(super) recent: Option<StoredRecent>,
     /// What was routed in this step.
     pub(super) counts: StepCounts,
     /// What `served_ms` is of.
     pub(super) generation: u64,
     pub(super) served_ms: u64,
+}
+
+/// Errors inside the limit's window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StoredRecent {
+    pub(super) errors: u64,
+    /// When, in milliseconds since 1970.
+    pub(super) at_ms: u64,
 }
 
 /// The directories.

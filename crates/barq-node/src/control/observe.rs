@@ -99,6 +99,7 @@ impl Services {
                 .unwrap_or(u64::MAX),
             requests: counts.requests,
             errors: counts.errors,
+            recent_errors: (state.canary()).map_or(0, |it| it.wire.errors(self.now())),
             shielded: counts.shielded,
             clients: counts.clients,
             clients_with_errors: counts.clients_with_errors,

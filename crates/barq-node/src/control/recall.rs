@@ -51,7 +51,7 @@ impl Services {
             let why = format!("no instance of {} is ready to take over", to.name);
             return Err(refuse(why));
         }
-        let errors = from.wire.errors();
+        let errors = from.wire.errors(self.now());
         let recalled = state
             .control
             .recall(&from.name, &to.name, errors, from.wire.in_flight());

@@ -11,9 +11,9 @@ use barq_judge::{Control, Run, Standing};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::disk::{Stored, StoredCounters};
-use super::lock;
+use super::disk::{Stored, StoredCounters, StoredRecent};
 use super::tally::Tally;
+use super::{lock, wall_ms};
 use crate::api::{RevisionConfiguration, ServiceConfiguration, Trip};
 use crate::proxy::{Choice, Revision, ServiceRoute, Trial};
 use crate::statistics::StepStatistics;
@@ -112,7 +112,11 @@ impl State {
         Some(StoredCounters {
             revision: canary.name.clone(),
             step: self.control.canary()?.step,
-            tripwire_errors: canary.wire.errors(),
+            tripwire_errors: canary.wire.total(),
+            recent: Some(StoredRecent {
+                errors: canary.wire.errors(now),
+                at_ms: wall_ms(),
+            }),
             counts: self.step.as_ref()?.counts(),
             generation: self.control.generation(),
             served_ms: u64::try_from(self.served.total(now).as_millis()).unwrap_or(u64::MAX),

@@ -8,15 +8,25 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use barq_judge::Count;
+use barq_judge::{Count, Noted, Past};
 
-use super::Services;
 use super::disk::StoredCounters;
 use super::service::{Service, State};
-use super::tally::Tally;
+use super::tally::{Found, Tally};
+use super::{Services, wall_ms};
 use crate::api::{CanaryConfiguration, CanaryCounts, ServiceConfiguration};
 use crate::statistics::{StepCounts, StepStatistics};
+
+/// What earlier runs and the server know of a step.
+pub(super) struct Before {
+    pub(super) counters: StoredCounters,
+    /// Errors one by one.
+    pub(super) noted: Vec<Noted>,
+    /// What others know of them.
+    pub(super) known: [Past; 2],
+}
 
 impl Services {
     /// What an earlier run is known to have counted of the step of a configuration that was found on disk.
@@ -25,7 +35,9 @@ impl Services {
         service: &str,
         generation: u64,
         canary: &CanaryConfiguration,
-    ) -> StoredCounters {
+        planned: Past,
+    ) -> Before {
+        let now_ms = wall_ms();
         let mut found = self
             .disk
             .counters(service)
@@ -35,14 +47,20 @@ impl Services {
             // The time that a canary was served is counted by generation.
             found.served_ms = 0;
         }
-        let noted = self.noted(service, canary);
-        found.tripwire_errors = found.tripwire_errors.max(canary.counted.errors).max(noted);
+        let noted = self.noted(service, canary, now_ms);
+        let known = [written(&found, now_ms), planned];
+        let errors = known.iter().map(|past| past.errors).max();
+        found.tripwire_errors = noted.errors.max(errors.unwrap_or(0));
         // The statistics are written a moment later than the tripwire's: nothing that was counted may be missing when the
         // server is told.
         found.counts.errors = found.counts.errors.max(found.tripwire_errors);
         found.counts.requests = found.counts.requests.max(found.counts.errors);
-        found.counts = found.counts.at_least(&known(&canary.counted));
-        found
+        found.counts = found.counts.at_least(&counts(&canary.counted));
+        Before {
+            counters: found,
+            noted: noted.last,
+            known,
+        }
     }
 
     /// Opens the tally of the step that a configuration is about to begin or to go on with.
@@ -66,18 +84,18 @@ impl Services {
     }
 
     /// Notes an error of the canary: the thread that saw it calls this, before anything follows from the error.
-    pub(super) fn note_error(&self, service: &Service) {
+    pub(super) fn note_error(&self, service: &Service, client: Option<u64>) {
         let tally = service.lock().tally.clone();
-        if let Some(Err(error)) = tally.map(|tally| tally.note()) {
+        if let Some(Err(error)) = tally.map(|tally| tally.note(wall_ms(), client)) {
             self.note_may_fail(&service.name, Some(&error));
         }
     }
 
-    fn noted(&self, service: &str, canary: &CanaryConfiguration) -> u64 {
+    fn noted(&self, service: &str, canary: &CanaryConfiguration, now_ms: u64) -> Found {
         let path = self.disk.tally_path(service);
-        let noted = Tally::read(&path, &canary.revision, canary.step);
+        let noted = Tally::read(&path, &canary.revision, canary.step, now_ms);
         self.note_may_fail(service, noted.as_ref().err());
-        noted.ok().flatten().unwrap_or(0)
+        noted.ok().flatten().unwrap_or_default()
     }
 
     fn note_may_fail(&self, service: &str, error: Option<&io::Error>) {
@@ -93,7 +111,7 @@ impl Services {
         count: Count,
         canary: &CanaryConfiguration,
     ) -> Arc<StepStatistics> {
-        let known = known(&canary.counted);
+        let known = counts(&canary.counted);
         let present = state
             .step
             .as_ref()
@@ -121,7 +139,24 @@ pub(super) fn beyond(counts: StepCounts, counted: &CanaryCounts) -> StepCounts {
     }
 }
 
-fn known(counted: &CanaryCounts) -> StepCounts {
+/// What the counters' file knows of the tripwire's count.
+fn written(found: &StoredCounters, now_ms: u64) -> Past {
+    let errors = found.tripwire_errors;
+    match &found.recent {
+        Some(recent) => Past {
+            errors,
+            recent: recent.errors,
+            age: Duration::from_millis(now_ms.saturating_sub(recent.at_ms)),
+        },
+        None => Past {
+            errors,
+            recent: errors,
+            age: Duration::ZERO,
+        },
+    }
+}
+
+fn counts(counted: &CanaryCounts) -> StepCounts {
     StepCounts {
         requests: counted.requests,
         errors: counted.errors,

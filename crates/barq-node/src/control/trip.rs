@@ -20,9 +20,9 @@ impl Services {
     /// Takes a verdict from a thread of the proxy.
     pub(crate) fn on_verdict(&self, verdict: &Verdict<'_>) {
         match verdict {
-            Verdict::CanaryError { service } => {
+            Verdict::CanaryError { service, client } => {
                 if let Some(service) = self.find(service) {
-                    self.note_error(&service);
+                    self.note_error(&service, *client);
                 }
                 self.mark_dirty(service, Dirty::Counters);
             }
@@ -51,18 +51,11 @@ impl Services {
     /// A wire that has tripped while its thread still waits for the lock: the trip is told here, before anything else is
     /// decided.
     pub(super) fn absorb_trip(&self, service: &Service, state: &mut State) {
-        let Some(canary) = state
-            .canary()
-            .filter(|canary| canary.wire.has_tripped())
-            .cloned()
-        else {
+        let tripped = (state.canary().cloned()).and_then(|it| Some((it.wire.tripped()?, it)));
+        let Some((trip, canary)) = tripped else {
             return;
         };
         if state.control.standing() != Standing::Tripped {
-            let trip = TripNow {
-                errors: canary.wire.errors(),
-                in_flight: canary.wire.in_flight(),
-            };
             self.register_trip(service, state, &canary.name, trip, Instant::now());
         }
     }

@@ -91,8 +91,10 @@ impl<'a> Attempt<'a> {
         }
         let decided = Instant::now();
         let service = self.route.service.as_str();
-        let trip = self.revision.wire.record_error();
-        (self.worker.on_verdict)(Verdict::CanaryError { service });
+        let client = None;
+        let now = self.worker.started.elapsed();
+        let trip = self.revision.wire.record_error(client, now);
+        (self.worker.on_verdict)(Verdict::CanaryError { service, client });
         if let Some(trip) = trip {
             let revision = self.revision;
             (self.worker.on_verdict)(Verdict::Tripped {

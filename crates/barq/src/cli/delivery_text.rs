@@ -68,11 +68,24 @@ pub(super) fn waiting_line(waiting: &Waiting, now: Timestamp) -> String {
     }
 }
 
+/// How near the tripwire is. Errors that count no more are told only where there are some.
+fn limit(rollout: &Rollout) -> String {
+    let Some(max) = rollout.max_errors else {
+        return String::new();
+    };
+    let recent = rollout.recent_errors.filter(|it| *it != rollout.errors);
+    match (recent, rollout.window_ms) {
+        (Some(recent), Some(window_ms)) => {
+            let window = duration_ms(window_ms as f64);
+            format!(", {recent} of {max} in the last {window}")
+        }
+        _ => format!(" of {max}"),
+    }
+}
+
 /// One line per rollout, and one more where it was taken back.
 pub(super) fn rollout_lines(rollout: &Rollout) -> Vec<String> {
-    let limit = rollout
-        .max_errors
-        .map_or_else(String::new, |max| format!(" of at most {max}"));
+    let limit = limit(rollout);
     let steps = rollout
         .steps
         .map_or_else(String::new, |steps| format!("/{steps}"));

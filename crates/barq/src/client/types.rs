@@ -141,6 +141,12 @@ pub struct Rollout {
     /// The current step's limit.
     #[serde(default)]
     pub max_errors: Option<u64>,
+    /// The errors that count for the limit: those of the last `window_ms`.
+    #[serde(default)]
+    pub recent_errors: Option<u64>,
+    /// How long an error counts for the limit; none where all errors of the step do.
+    #[serde(default)]
+    pub window_ms: Option<u64>,
     /// What it waits for.
     #[serde(default)]
     pub waiting: Option<Waiting>,

@@ -13,7 +13,9 @@ use jiff::Timestamp;
 
 use super::shapes::Waiting;
 
-pub(super) use delivery::{delivery, in_milliseconds, live_counts, reason, rollout, rollouts_of};
+pub(super) use delivery::{
+    delivery, in_milliseconds, live_counts, live_recent_errors, reason, rollout, rollouts_of,
+};
 pub(super) use evidence::{approval_at_risk, review};
 pub(super) use service::{app_named, app_of, health, service};
 pub(super) use veto::{as_served, unrecorded};

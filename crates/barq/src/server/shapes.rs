@@ -104,6 +104,10 @@ pub(super) struct Rollout {
     pub(super) errors: u64,
     /// The current step's limit.
     pub(super) max_errors: Option<u64>,
+    /// The errors that count for the limit: those of the last `window_ms`.
+    pub(super) recent_errors: u64,
+    /// How long an error counts for the limit; null where all errors of the step do.
+    pub(super) window_ms: Option<u64>,
     /// What it waits for.
     pub(super) waiting: Option<Waiting>,
     /// The way back, where it was taken.

@@ -108,6 +108,7 @@ pub(super) fn progressed(held_s: u64, requests: u64, errors: u64) -> RolloutEven
             errors,
             ..Counts::default()
         },
+        recent_errors: Some(errors),
     }
 }
 

@@ -292,6 +292,7 @@ impl<T: FnMut(Recorded) -> Result<(), Failure>> History<T> {
         let requests = REQUESTS_PER_SECOND * served_ms / 1_000;
         let errors = limit.unwrap_or_else(|| u64::from(served_ms > 100_000));
         CanaryObservation {
+            recent_errors: errors,
             state: match limit {
                 Some(_) => CanaryState::Tripped,
                 None => CanaryState::Serving,

@@ -188,8 +188,8 @@ pub(crate) static STEP: Keys = Keys {
                 min: 1,
                 max: STEP_ERRORS_MAX as u64,
             },
-            "The error that aborts: with 5 the fifth. Default: 5 below 50 percent, else 10. In the last step: what \
-             the guard tolerates.",
+            "The error that aborts: with 5 the fifth within the time of `hold`. Default: 5 below 50 percent, else 10. \
+             In the last step: what the guard tolerates.",
         ),
     ],
 };

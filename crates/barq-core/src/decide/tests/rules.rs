@@ -8,6 +8,7 @@ use crate::configuration::{PRODUCTION, Role, STAGING};
 use crate::effect::{Effect, EffectTarget, Outcome, PlanRefusal};
 use crate::event::{CheckOutcome, Trip};
 use crate::observation::{CanaryState, Observation};
+use crate::rollout::{Phase, Rollout};
 
 fn trip(world: &World, number: u32) -> Trip {
     let held = world.service(PRODUCTION);
@@ -22,6 +23,10 @@ fn trip(world: &World, number: u32) -> Trip {
         in_flight: 1,
         recall: None,
     }
+}
+
+fn running(world: &World) -> &Rollout {
+    world.state.running(world.service(PRODUCTION)).unwrap()
 }
 
 fn traffic(world: &World) -> Vec<(u32, u8)> {
@@ -117,6 +122,25 @@ fn errors_counted_are_named_in_every_further_plan() {
     world.see(PRODUCTION, lost);
     let canary = world.service(PRODUCTION).plan.canary.clone().unwrap();
     assert_eq!((canary.max_errors, canary.counted.errors), (Some(2), 1));
+    let recent = canary.recent.unwrap();
+    let hold_ms = running(&world).present_step().unwrap().hold.as_millis();
+    assert_eq!(
+        (recent.errors, canary.window_ms.map(u128::from)),
+        (1, Some(hold_ms))
+    );
+}
+
+#[test]
+fn errors_older_than_the_window_hold_no_step_up() {
+    let mut world = World::holding(&small());
+    // Thin traffic: the step lasts far longer than its hold, and its errors are long ago.
+    let mut observation = healthy(world.service(PRODUCTION), 3_600_000, 100, 40);
+    observation.canary.as_mut().unwrap().recent_errors = 2;
+    world.see(PRODUCTION, observation.clone());
+    assert_eq!(running(&world).phase, Phase::Holding, "at the limit");
+    observation.canary.as_mut().unwrap().recent_errors = 1;
+    world.see(PRODUCTION, observation);
+    assert!(running(&world).step > 1 || running(&world).phase != Phase::Holding);
 }
 
 #[test]

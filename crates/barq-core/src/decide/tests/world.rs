@@ -257,6 +257,8 @@ pub(super) fn healthy(
     requests: u64,
     errors: u64,
 ) -> Observation {
+    let canary = service.plan.canary.as_ref();
+    let before = canary.map_or(0, |canary| canary.counted.errors);
     Observation {
         generation: service.accepted,
         trip: None,
@@ -268,6 +270,7 @@ pub(super) fn healthy(
                 errors,
                 ..Counts::default()
             },
+            recent_errors: before + errors,
         }),
         revisions: service
             .plan

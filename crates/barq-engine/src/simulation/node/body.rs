@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barq_core::event::{Counts, Plan, Recall, Trip};
-use barq_core::judge::{self, Admission, Control, Count, Durable, Run, Standing, Tripwire};
+use barq_core::event::{CanaryPlan, Counts, Plan, Recall, Trip};
+use barq_core::judge::{
+    self, Admission, Control, Count, Durable, Noted, Past, Run, Standing, TripNow, Tripwire,
+};
 use barq_core::observation::{CanaryObservation, CanaryState, Observation};
 use jiff::Timestamp;
 
@@ -27,6 +29,11 @@ pub(super) struct Written {
 pub(super) struct Counters {
     step: StepKey,
     errors: u64,
+    /// Those of them that counted for the limit, and when that was.
+    recent: u64,
+    at_ms: u64,
+    /// When they came, as far as this node saw it.
+    noted: Vec<u64>,
     counts: Counts,
     generation: u64,
     served_ms: u64,
@@ -50,6 +57,8 @@ pub(super) struct Body {
     flights: Vec<Flight>,
     /// Of the step in force.
     counts: Counts,
+    /// When its errors came.
+    noted: Vec<u64>,
     served_ms: u64,
     ledger: Ledger,
     /// Errors of the watched revision, by time.
@@ -90,18 +99,34 @@ impl Body {
         counters: Option<&Counters>,
         run: Run,
         before: Option<Self>,
+        now_ms: u64,
     ) -> Self {
         let mut body = Self::of(written, run);
         body.ledger = before.map_or_else(Ledger::default, |before| before.ledger);
         let canary = body.plan.canary.clone();
         let of_step = |it: &&Counters| canary.as_ref().is_some_and(|canary| key(canary) == it.step);
         let found = counters.filter(of_step);
-        body.ledger.crash(found.map(|it| (&it.step, it.errors)));
+        body.ledger
+            .crash(found.map(|it| (&it.step, it.errors, it.at_ms)));
         let Some(canary) = canary else {
-            body.arm(Count::From(0));
+            body.arm(Count::From(Past::default()), now_ms);
             return body;
         };
-        let known = found.map_or(0, |it| it.errors).max(canary.counted.errors);
+        body.ledger.fill_up(&canary);
+        let offered = offered_canary(&canary);
+        let planned = offered.past(wall_ms(now_ms));
+        let written = found.map_or_else(Past::default, |it| Past {
+            errors: it.errors,
+            recent: it.recent,
+            age: Duration::from_millis(now_ms - it.at_ms),
+        });
+        body.noted = found.map_or_else(Vec::new, |it| it.noted.clone());
+        let noted = body.noted.iter().map(|at_ms| Noted {
+            age: Duration::from_millis(now_ms - at_ms),
+            client: None,
+        });
+        let noted: Vec<Noted> = noted.collect();
+        let known = written.errors.max(planned.errors);
         let counts = found.map_or_else(Counts::default, |it| it.counts);
         body.counts = at_least(counts, canary.counted);
         body.counts.errors = body.counts.errors.max(known);
@@ -109,7 +134,12 @@ impl Body {
         let generation = body.control.generation();
         let same = found.filter(|it| it.generation == generation);
         body.served_ms = same.map_or(0, |it| it.served_ms);
-        body.arm(Count::From(known));
+        let wire = Tripwire::new();
+        wire.restore(offered.limit(), &noted, &[written, planned], at(now_ms));
+        wire.close();
+        body.wires
+            .insert(canary.revision.to_string(), Arc::new(wire));
+        body.arm_others();
         body
     }
 
@@ -121,6 +151,7 @@ impl Body {
             wires: BTreeMap::new(),
             flights: Vec::new(),
             counts: Counts::default(),
+            noted: Vec::new(),
             served_ms: 0,
             ledger: Ledger::default(),
             watched: Vec::new(),
@@ -142,12 +173,15 @@ impl Body {
     }
 
     /// What is to be written of what was counted, if there is a canary.
-    pub(super) fn counters(&self) -> Option<Counters> {
+    pub(super) fn counters(&self, now_ms: u64) -> Option<Counters> {
         let step = key(self.plan.canary.as_ref()?);
-        let errors = self.wires.get(&step.0)?.errors();
+        let wire = self.wires.get(&step.0)?;
         Some(Counters {
+            errors: wire.total(),
+            recent: wire.errors(at(now_ms)),
+            at_ms: now_ms,
+            noted: self.noted.clone(),
             step,
-            errors,
             counts: self.counts,
             generation: self.control.generation(),
             served_ms: self.served_ms,
@@ -170,33 +204,42 @@ impl Body {
             self.counts = at_least(before, canary.counted);
             self.ledger.plan(canary)?;
         }
+        if matches!(count, Count::From(_)) {
+            self.noted.clear();
+        }
         self.served_ms = 0;
         self.watched.clear();
         self.watch_exceeded = None;
         self.unwritten = true;
-        self.arm(count);
+        self.arm(count, now_ms);
         self.tell_trips(now_ms)
     }
 
     /// Opens the wires of those that may have requests, closes the others.
-    fn arm(&mut self, count: Count) {
-        let limit = self
-            .plan
-            .canary
-            .as_ref()
-            .and_then(|canary| canary.max_errors);
+    fn arm(&mut self, count: Count, now_ms: u64) {
+        let canary = self.plan.canary.as_ref().map(offered_canary);
+        let limit = canary.and_then(|canary| canary.limit());
+        if let Some(canary) = self.control.canary() {
+            let wire = self.wires.entry(canary.revision.clone()).or_default();
+            let has_share = judge::plan::percent_in(&self.control.shares(), &canary.revision) > 0;
+            if wire.arm_step(limit, count, at(now_ms)).is_err() || !has_share {
+                wire.close();
+            }
+        }
+        self.arm_others();
+    }
+
+    fn arm_others(&mut self) {
         let shares = self.control.shares();
         for (name, _) in &self.plan.revisions {
             let name = name.to_string();
             let wire = self.wires.entry(name.clone()).or_default();
+            if self.control.canary().is_some_and(|it| it.revision == name) {
+                continue;
+            }
             let serves = judge::plan::percent_in(&shares, &name) > 0;
-            let on_trial = self.control.canary().is_some_and(|it| it.revision == name);
-            let armed = match (serves, on_trial) {
-                (_, true) => wire.arm_step(limit, count).is_ok(),
-                (true, false) => wire.arm(None).is_ok(),
-                (false, false) => false,
-            };
-            if !armed || !serves {
+            let opened = serves && wire.arm(None).is_ok();
+            if !opened {
                 wire.close();
             }
         }
@@ -253,8 +296,11 @@ impl Body {
             return Ok(());
         };
         let wire = self.wires.get(&canary.revision.to_string());
+        let now = at(moment.now_ms);
+        let counted = wire.map_or((0, 0), |it| (it.total(), it.errors(now)));
+        let serving = self.control.standing() == Standing::Serving;
         self.ledger
-            .counted(canary, wire.map_or(0, |it| it.errors()))?;
+            .counted(canary, counted, serving, moment.now_ms)?;
         self.ledger.shown(canary, self.beyond())
     }
 
@@ -345,13 +391,16 @@ impl Body {
         // The tripwire counts what completes now, in whichever step it was routed.
         let step = self.plan.canary.as_ref().map(key);
         let step = step.filter(|(revision, _)| revision == name);
-        let must_trip = step.as_ref().map(|step| self.ledger.error(step));
-        let must_trip = must_trip.transpose()?.unwrap_or_default();
-        let trip = wire.record_error();
-        if trip.is_some() != must_trip {
-            return Err(Problem(format!(
-                "an error of {step:?} must trip: {must_trip}, and it did: {trip:?}"
-            )));
+        let trip = wire.record_error(None, at(moment.now_ms));
+        match &step {
+            Some(step) => {
+                self.noted.push(moment.now_ms);
+                self.ledger.error(step, trip, moment.now_ms)?;
+            }
+            None if trip.is_some() => {
+                return Err(Problem(format!("{name} tripped and is not on trial")));
+            }
+            None => {}
         }
         if let Some(trip) = trip {
             if wire.admit().is_some() {
@@ -382,7 +431,7 @@ impl Body {
     pub(super) fn recall(&mut self, order: &RecallOrder, now_ms: u64) -> bool {
         let (from, to) = (order.revision.to_string(), order.recall.to.to_string());
         let wire = self.wires.get(&from);
-        let (errors, in_flight) = wire.map_or((0, 0), |it| (it.errors(), it.in_flight()));
+        let (errors, in_flight) = wire.map_or((0, 0), |it| (it.errors(at(now_ms)), it.in_flight()));
         let recalled = self.control.recall(&from, &to, errors, in_flight);
         if let Ok(judge::Recalled::Now(trip)) = &recalled {
             let recall = Some(Box::new(order.recall.clone()));
@@ -414,14 +463,13 @@ impl Body {
 
     /// Wires that tripped between the error and the control's lock are told before a plan is considered.
     pub(super) fn tell_trips(&mut self, now_ms: u64) -> Result<(), Problem> {
-        let untold: Vec<(String, u64, u64)> = self
+        let untold: Vec<(String, TripNow)> = self
             .wires
             .iter()
-            .filter(|(_, wire)| wire.has_tripped())
-            .map(|(name, wire)| (name.clone(), wire.errors(), wire.in_flight()))
+            .filter_map(|(name, wire)| Some((name.clone(), wire.tripped()?)))
             .collect();
-        for (name, errors, in_flight) in untold {
-            self.register(&name, errors, in_flight, now_ms)?;
+        for (name, trip) in untold {
+            self.register(&name, trip.errors, trip.in_flight, now_ms)?;
         }
         Ok(())
     }
@@ -464,7 +512,7 @@ impl Body {
         }
     }
 
-    pub(super) fn observe(&self) -> Observation {
+    pub(super) fn observe(&self, now_ms: u64) -> Observation {
         let state = match self.control.standing() {
             Standing::Serving => CanaryState::Serving,
             Standing::Tripped => CanaryState::Tripped,
@@ -474,10 +522,14 @@ impl Body {
         Observation {
             generation: self.control.generation(),
             trip: self.trip.clone(),
-            canary: self.plan.canary.as_ref().map(|_| CanaryObservation {
+            canary: self.plan.canary.as_ref().map(|canary| CanaryObservation {
                 state,
                 served_ms: self.served_ms,
                 counts: self.beyond(),
+                recent_errors: self
+                    .wires
+                    .get(&canary.revision.to_string())
+                    .map_or(0, |wire| wire.errors(at(now_ms))),
             }),
             revisions: BTreeMap::new(),
             watch_exceeded: self.watch_exceeded,
@@ -527,14 +579,33 @@ pub(super) fn offered(generation: u64, plan: &Plan) -> judge::Plan {
             .iter()
             .map(|it| super::share(&it.revision, it.percent))
             .collect(),
-        canary: plan.canary.as_ref().map(|canary| judge::Canary {
-            revision: canary.revision.to_string(),
-            stable: canary.stable.to_string(),
-            step: canary.step,
-            max_errors: canary.max_errors,
-            counted: canary.counted.errors,
-            lease_ms: canary.lease_ms,
-            shield: canary.shield,
-        }),
+        canary: plan.canary.as_ref().map(offered_canary),
     }
+}
+
+fn offered_canary(canary: &CanaryPlan) -> judge::Canary {
+    judge::Canary {
+        revision: canary.revision.to_string(),
+        stable: canary.stable.to_string(),
+        step: canary.step,
+        max_errors: canary.max_errors,
+        window_ms: canary.window_ms,
+        counted: canary.counted.errors,
+        recent: canary.recent.map_or(0, |recent| recent.errors),
+        recent_at_ms: canary.recent.map_or(0, |recent| {
+            u64::try_from(recent.at.as_millisecond()).unwrap_or(0)
+        }),
+        lease_ms: canary.lease_ms,
+        shield: canary.shield,
+    }
+}
+
+/// The tripwires' clock, which here goes on over restarts.
+fn at(now_ms: u64) -> Duration {
+    Duration::from_millis(now_ms)
+}
+
+/// The clock of what the server says.
+pub(super) fn wall_ms(now_ms: u64) -> u64 {
+    u64::try_from(super::super::BEGIN_SECONDS).unwrap_or(0) * 1000 + now_ms
 }

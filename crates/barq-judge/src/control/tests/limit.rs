@@ -1,8 +1,9 @@
-//! The limit of a whole step, over any order of plans, looks, late ends, duplicates, leases and crashes: whoever embeds
-//! `Control` and `Tripwire` as the crate's page says, counts every error of the step once.
+//! The limit of a step, over any order of plans, looks, late ends, duplicates, leases, pauses and crashes: whoever embeds
+//! `Control` and `Tripwire` as the crate's page says, counts every error of the step once, for as long as the window.
 //!
 //! The books beside them are kept from what happened alone. After a crash the count is what was written or what the
-//! planner named, whichever is more; what neither knew is lost, and nothing else ever is.
+//! planner named, whichever is more; what neither knew is lost, and nothing else ever is. What only the planner knew
+//! counts as of when it looked, so for it the books have bounds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,11 +11,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{LEASE_MS, plan};
+use super::{LEASE_MS, WINDOW_MS, plan};
 use crate::control::{Accepted, Control, Durable};
 use crate::lease::Run;
-use crate::plan::Plan;
-use crate::tripwire::{Admission, Count, Tripwire};
+use crate::plan::{Canary, Plan};
+use crate::tripwire::{Admission, Noted, TripNow, Tripwire};
 
 const LIMIT: u64 = 5;
 
@@ -30,8 +31,8 @@ enum Operation {
     End(bool),
     /// The planner remembers what it sees.
     Look,
-    /// The lease runs out.
-    Wait,
+    /// Time goes by, maybe the lease's.
+    Wait(u64),
     /// What was counted, and a trip.
     Write,
     Crash,
@@ -41,7 +42,26 @@ enum Operation {
 #[derive(Debug, Clone, Default)]
 struct Disk {
     durable: Durable,
-    counted: Option<(u32, u64)>,
+    /// How many of the books' errors were noted.
+    noted: Option<(u32, usize)>,
+}
+
+/// An error that completed while a step was in force.
+#[derive(Debug, Clone, Copy)]
+struct Booked {
+    at_ms: u64,
+    /// A crash took it.
+    lost: bool,
+    /// The planner still knew of it, as of this time.
+    known_at_ms: Option<u64>,
+}
+
+/// What the planner has seen of the step that it plans.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    errors: u64,
+    recent: u64,
+    at_ms: u64,
 }
 
 struct World {
@@ -49,15 +69,15 @@ struct World {
     wire: Arc<Tripwire>,
     flights: Vec<Admission>,
     disk: Disk,
+    /// By the clock.
     now_ms: u64,
+    /// The run's begin, by the clock.
+    began_ms: u64,
     run: u128,
     offered: Plan,
-    /// What the planner has seen of the step that it plans.
-    seen: u64,
+    seen: Seen,
     trips_heard: u64,
-    /// The books: errors that completed while a step was in force, and those that a crash took of them.
-    errors: BTreeMap<u32, u64>,
-    lost: BTreeMap<u32, u64>,
+    books: BTreeMap<u32, Vec<Booked>>,
     /// What there may be at most after the trip.
     most: Option<u64>,
 }
@@ -70,12 +90,12 @@ impl World {
             flights: Vec::new(),
             disk: Disk::default(),
             now_ms: 0,
+            began_ms: 0,
             run: 1,
-            offered: planned(1, 1, 0, 0),
-            seen: 0,
+            offered: planned(1, 1, Seen::default(), 0),
+            seen: Seen::default(),
             trips_heard: 0,
-            errors: BTreeMap::new(),
-            lost: BTreeMap::new(),
+            books: BTreeMap::new(),
             most: None,
         }
     }
@@ -93,16 +113,17 @@ impl World {
             }
             Operation::End(failed) => self.end(*failed),
             Operation::Look => self.look(),
-            Operation::Wait => {
-                self.now_ms += LEASE_MS;
-                if self.control.tick(Duration::from_millis(self.now_ms)) {
+            Operation::Wait(ms) => {
+                self.now_ms += ms;
+                if self.control.tick(self.now()) {
                     self.wire.close();
                 }
             }
             Operation::Write => {
                 self.disk.durable = self.control.durable().clone();
                 let step = self.in_force();
-                self.disk.counted = step.map(|step| (step, self.wire.errors()));
+                self.disk.noted =
+                    step.map(|step| (step, self.books.get(&step).map_or(0, Vec::len)));
             }
             Operation::Crash => self.crash(),
         }
@@ -113,15 +134,35 @@ impl World {
         self.control.canary().map(|canary| canary.step)
     }
 
-    fn counted(&self, step: u32) -> u64 {
-        let of = |books: &BTreeMap<u32, u64>| books.get(&step).copied().unwrap_or(0);
-        of(&self.errors) - of(&self.lost)
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.now_ms - self.began_ms)
+    }
+
+    fn known(&self, step: u32) -> impl Iterator<Item = &Booked> {
+        let books = self.books.get(&step).into_iter().flatten();
+        books.filter(|error| !error.lost)
+    }
+
+    /// The fewest and the most errors that may count now.
+    fn counted(&self, step: u32) -> (u64, u64) {
+        let is_inside = |at_ms: u64| at_ms + WINDOW_MS >= self.now_ms;
+        let certain = self
+            .known(step)
+            .filter(|it| it.known_at_ms.is_none() && is_inside(it.at_ms));
+        let possible = self
+            .known(step)
+            .filter(|it| is_inside(it.known_at_ms.unwrap_or(it.at_ms)));
+        (certain.count() as u64, possible.count() as u64)
     }
 
     fn look(&mut self) {
         let planned = self.offered.canary.as_ref().map_or(0, |canary| canary.step);
-        if self.in_force() == Some(planned) {
-            self.seen = self.seen.max(self.wire.errors());
+        if self.in_force() == Some(planned) && self.wire.total() >= self.seen.errors {
+            self.seen = Seen {
+                errors: self.wire.total(),
+                recent: self.wire.errors(self.now()),
+                at_ms: self.now_ms,
+            };
         }
         self.trips_heard = self.control.durable().trips;
     }
@@ -129,7 +170,7 @@ impl World {
     fn plan(&mut self, further: u32) {
         let present = self.offered.canary.as_ref().map_or(1, |canary| canary.step);
         if further > 0 {
-            self.seen = 0;
+            self.seen = Seen::default();
         }
         let (generation, step) = (self.offered.generation + 1, present + further);
         self.offered = planned(generation, step, self.seen, self.trips_heard);
@@ -141,23 +182,31 @@ impl World {
         let Ok(considered) = self.control.consider(&plan) else {
             return;
         };
-        let count = self.control.count(&plan);
+        let count = self.control.count(&plan, self.now_ms);
         let canary = plan.canary.clone().unwrap();
-        let now = Duration::from_millis(self.now_ms);
+        let now = self.now();
         if considered == crate::Considered::Duplicate {
             assert_eq!(self.control.accept(plan, now), Ok(Accepted::Duplicate));
             return;
         }
-        let armed = self.wire.arm_step(canary.max_errors, count);
+        let armed = self.wire.arm_step(canary.limit(), count, now);
         let tripped = armed.expect("a trip is told before a plan is considered");
         self.control.accept(plan, now).unwrap();
         // Plans are on disk when they are in force; counts and trips follow later.
         self.disk.durable = self.control.durable().clone();
-        if let Some(lost) = self.lost.get_mut(&canary.step) {
-            *lost = (*lost).min(self.errors[&canary.step] - canary.counted);
+        self.fill_up(&canary);
+        if let Some(trip) = tripped {
+            self.told(trip);
         }
-        if tripped.is_some() {
-            self.told();
+    }
+
+    /// What the planner names is known again, whatever was lost.
+    fn fill_up(&mut self, canary: &Canary) {
+        let known = self.known(canary.step).count() as u64;
+        let books = self.books.entry(canary.step).or_default();
+        let missing = canary.counted.saturating_sub(known);
+        for error in books.iter_mut().filter(|it| it.lost).take(missing as usize) {
+            (error.lost, error.known_at_ms) = (false, Some(canary.recent_at_ms));
         }
     }
 
@@ -167,48 +216,63 @@ impl World {
         }
         if failed {
             if let Some(step) = self.in_force() {
-                *self.errors.entry(step).or_default() += 1;
+                self.books.entry(step).or_default().push(Booked {
+                    at_ms: self.now_ms,
+                    lost: false,
+                    known_at_ms: None,
+                });
             }
-            if let Some(trip) = self.wire.record_error() {
+            if let Some(trip) = self.wire.record_error(None, self.now()) {
                 assert_eq!(trip.in_flight, self.flights.len() as u64);
-                self.told();
+                self.told(trip);
             }
         }
         self.flights.remove(0);
     }
 
-    fn told(&mut self) {
-        let (errors, in_flight) = (self.wire.errors(), self.wire.in_flight());
-        let trip = self.control.trip("b", errors, in_flight).unwrap();
-        assert_eq!(trip.errors, self.counted(trip.step), "the record is exact");
+    fn told(&mut self, now: TripNow) {
+        let trip = self.control.trip("b", now.errors, now.in_flight).unwrap();
         assert_eq!(trip.generation, self.control.generation());
-        self.most = Some(LIMIT.max(trip.errors) + in_flight);
+        self.most = Some(trip.errors + now.in_flight);
     }
 
     fn crash(&mut self) {
         self.run += 1;
-        self.now_ms = 0;
+        self.began_ms = self.now_ms;
         self.most = None;
         // What the server was told stays told: the trip's number is in its next plan, if it heard of it.
         self.flights.clear();
         self.control = Control::restart(self.disk.durable.clone(), Run(self.run));
         self.wire = Arc::default();
-        let Some(canary) = self.control.canary().cloned() else {
-            return self.lost.clone_from(&self.errors);
-        };
-        let written = self.disk.counted.filter(|(step, _)| *step == canary.step);
-        let known = written.map_or(0, |(_, errors)| errors).max(canary.counted);
-        for (step, errors) in &self.errors {
-            let known = if *step == canary.step { known } else { 0 };
-            self.lost.insert(*step, errors - known);
+        let step = self.in_force().unwrap_or(0);
+        let noted = self.disk.noted.filter(|(of, _)| *of == step);
+        let noted = noted.map_or(0, |(_, errors)| errors);
+        for (of, books) in &mut self.books {
+            let kept = if *of == step { noted } else { 0 };
+            for error in books.iter_mut().skip(kept) {
+                (error.lost, error.known_at_ms) = (true, None);
+            }
         }
-        let armed = self.wire.arm_step(canary.max_errors, Count::From(known));
+        let Some(canary) = self.control.canary().cloned() else {
+            return;
+        };
+        let mut of_disk: Vec<Noted> = self
+            .known(step)
+            .map(|error| Noted {
+                age: Duration::from_millis(self.now_ms - error.known_at_ms.unwrap_or(error.at_ms)),
+                client: None,
+            })
+            .collect();
+        of_disk.sort_by_key(|noted| std::cmp::Reverse(noted.age));
+        self.fill_up(&canary);
+        let past = [canary.past(self.now_ms)];
+        let trip = (self.wire).restore(canary.limit(), &of_disk, &past, self.now());
         self.wire.close();
         let is_told = self.control.standing() == crate::Standing::Tripped;
-        match armed.expect("a new wire has not tripped") {
-            Some(_) if !is_told => self.told(),
-            Some(_) => self.most = Some(known),
-            None => assert!(!is_told, "a trip that is written has its errors written"),
+        match trip {
+            Some(trip) if !is_told => self.told(trip),
+            Some(trip) => self.most = Some(trip.errors.max(self.wire.total())),
+            None => {}
         }
     }
 
@@ -216,8 +280,14 @@ impl World {
         let Some(step) = self.in_force() else {
             return;
         };
-        let errors = self.wire.errors();
-        assert_eq!(errors, self.counted(step), "each error of the step, once");
+        let known = self.known(step).count() as u64;
+        assert_eq!(self.wire.total(), known, "each error of the step, once");
+        let errors = self.wire.errors(self.now());
+        let (least, most) = self.counted(step);
+        assert!(
+            (least..=most).contains(&errors),
+            "{errors} count, {least} to {most} may"
+        );
         assert_eq!(self.wire.has_tripped(), self.most.is_some());
         match self.most {
             None => assert!(errors < LIMIT),
@@ -226,13 +296,15 @@ impl World {
     }
 }
 
-fn planned(generation: u64, step: u32, counted: u64, last_trip: u64) -> Plan {
+fn planned(generation: u64, step: u32, seen: Seen, last_trip: u64) -> Plan {
     let mut planned = plan(generation, &[("a", 90), ("b", 10)], Some(("b", "a")));
     planned.last_trip = last_trip;
     if let Some(canary) = &mut planned.canary {
-        (canary.step, canary.counted, canary.max_errors) = (step, counted, Some(LIMIT));
+        (canary.step, canary.max_errors) = (step, Some(LIMIT));
+        (canary.counted, canary.recent, canary.recent_at_ms) =
+            (seen.errors, seen.recent, seen.at_ms);
     }
-    planned.content = format!("{generation} {step} {counted} {last_trip}");
+    planned.content = format!("{generation} {step} {seen:?} {last_trip}");
     planned
 }
 
@@ -244,7 +316,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         4 => (1..4_usize).prop_map(Operation::Admit),
         8 => any::<bool>().prop_map(Operation::End),
         2 => Just(Operation::Look),
-        1 => Just(Operation::Wait),
+        3 => prop_oneof![Just(LEASE_MS), 0..WINDOW_MS].prop_map(Operation::Wait),
         2 => Just(Operation::Write),
         1 => Just(Operation::Crash),
     ];
@@ -254,7 +326,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
     #[test]
-    fn no_error_of_a_step_is_lost_to_its_limit(operations in operations()) {
+    fn no_error_inside_the_window_is_lost_to_its_limit(operations in operations()) {
         let mut world = World::new();
         for operation in operations {
             world.step(&operation);

@@ -28,7 +28,7 @@ fn trip(services: &Services) {
         Arc::clone(state.canary().unwrap())
     };
     let trip = loop {
-        if let Some(trip) = canary.wire.record_error() {
+        if let Some(trip) = canary.wire.record_error(None, services.now()) {
             break trip;
         }
     };
@@ -123,7 +123,7 @@ async fn a_trip_that_waits_for_the_lock_is_told_before_a_configuration() {
         .canary()
         .cloned()
         .unwrap();
-    let trip: TripNow = canary.wire.record_error().unwrap();
+    let trip: TripNow = canary.wire.record_error(None, services.now()).unwrap();
     let promoted = services.accept(trial(2, 50, Some(1))).await;
     assert!(
         matches!(promoted, Err(Refusal::UnheardTrip { .. })),
@@ -151,8 +151,11 @@ async fn a_restart_suspends_the_canary_and_remembers_its_errors() {
         .cloned()
         .unwrap();
     for _ in 0..2 {
-        assert_eq!(canary.wire.record_error(), None);
-        services.on_verdict(&Verdict::CanaryError { service: SERVICE });
+        assert_eq!(canary.wire.record_error(None, services.now()), None);
+        services.on_verdict(&Verdict::CanaryError {
+            service: SERVICE,
+            client: None,
+        });
     }
     assert!(services.write_all().await);
 
@@ -186,8 +189,11 @@ async fn a_node_that_died_between_swap_and_write_tells_the_trip_when_it_starts()
         .canary()
         .cloned()
         .unwrap();
-    while canary.wire.record_error().is_none() {}
-    services.on_verdict(&Verdict::CanaryError { service: SERVICE });
+    while canary.wire.record_error(None, services.now()).is_none() {}
+    services.on_verdict(&Verdict::CanaryError {
+        service: SERVICE,
+        client: None,
+    });
     assert!(services.write_all().await);
     drop(services);
 

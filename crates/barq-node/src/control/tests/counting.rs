@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{FakeFleet, SERVICE, share, trial};
 use crate::api::{CanaryCounts, CanaryState, Refusal, ServiceConfiguration, ServiceObservation};
@@ -43,8 +43,11 @@ fn fail(services: &Services, times: u64) -> bool {
     let revision = canary(services);
     let mut tripped = false;
     for _ in 0..times {
-        let now = revision.wire.record_error();
-        services.on_verdict(&Verdict::CanaryError { service: SERVICE });
+        let now = revision.wire.record_error(None, services.now());
+        services.on_verdict(&Verdict::CanaryError {
+            service: SERVICE,
+            client: None,
+        });
         tripped = now.is_some();
         if let Some(trip) = now {
             services.on_verdict(&Verdict::Tripped {
@@ -195,4 +198,76 @@ async fn a_node_killed_before_anything_was_written_has_noted_the_errors() {
     (next.last_trip, next.acknowledges) = (1, Some(1));
     services.accept(next).await.unwrap();
     assert!(!fail(&services, LIMIT - 1), "another step");
+}
+
+#[tokio::test]
+async fn errors_that_left_the_window_count_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let services = load(directory.path());
+    let mut short = step(1, 1, 0);
+    short.canary.as_mut().unwrap().window_ms = Some(200);
+    services.accept(short).await.unwrap();
+    fail(&services, LIMIT - 1);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while observe(&services).canary.unwrap().recent_errors > 0 {
+        assert!(Instant::now() < deadline, "they stay inside the window");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(
+        !fail(&services, 1),
+        "the fifth of the step, the first inside"
+    );
+    // However slow the machine is, at some time five come within the window.
+    while !fail(&services, 1) {
+        assert!(Instant::now() < deadline, "it never trips");
+    }
+    assert_eq!(observe(&services).trip.unwrap().errors, LIMIT);
+    let counters = services
+        .find(SERVICE)
+        .unwrap()
+        .lock()
+        .counters(services.now())
+        .unwrap();
+    assert!(counters.tripwire_errors >= 2 * LIMIT - 1, "{counters:?}");
+}
+
+/// What was noted, as if it had been so long ago.
+fn age_the_tally(directory: &Path, seconds: u64) {
+    let path = directory.join(format!("counters/{SERVICE}.errors"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, lines) = text.split_once('\n').unwrap();
+    let mut aged = format!("{head}\n");
+    for line in lines.lines() {
+        let (at_ms, client) = line.split_once(' ').unwrap();
+        let at_ms = at_ms.parse::<u64>().unwrap() - seconds * 1000;
+        aged += &format!("{at_ms:013} {client}\n");
+    }
+    std::fs::write(path, aged).unwrap();
+}
+
+#[tokio::test]
+async fn what_was_noted_counts_when_it_came_whenever_the_node_starts() {
+    for (errors, state, recent) in [
+        (LIMIT - 1, CanaryState::Suspended, 0),
+        (LIMIT, CanaryState::Tripped, 0),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let services = load(directory.path());
+        services.accept(step(1, 1, 0)).await.unwrap();
+        fail(&services, errors);
+        drop(services);
+        // The window is a minute.
+        age_the_tally(directory.path(), 3600);
+        let services = load(directory.path());
+        let observation = observe(&services);
+        let canary = observation.canary.unwrap();
+        assert_eq!(
+            (canary.state, canary.recent_errors, canary.errors),
+            (state, recent, errors)
+        );
+        assert_eq!(
+            observation.trip.map(|trip| trip.errors),
+            (state == CanaryState::Tripped).then_some(LIMIT)
+        );
+    }
 }

@@ -77,6 +77,7 @@ pub(in super::super) fn rollout(
         | Phase::AwaitingApproval(_)
         | Phase::Ended(_) => false,
     };
+    let step = rollout.present_step();
     Rollout {
         id: rollout.id.to_string(),
         environment: rollout.id.environment.clone(),
@@ -88,10 +89,11 @@ pub(in super::super) fn rollout(
         traffic: traffic(view, rollout),
         requests: counts.requests,
         errors: counts.errors,
-        max_errors: rollout
-            .present_step()
-            .and_then(|step| step.max_errors)
-            .map(u64::from),
+        max_errors: step.and_then(|step| step.max_errors).map(u64::from),
+        recent_errors: live_recent_errors(view, rollout),
+        window_ms: step
+            .and_then(|step| step.window())
+            .map(|window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX)),
         waiting: delivery
             .filter(own)
             .and_then(|delivery| waiting(view, delivery, now)),
@@ -115,14 +117,25 @@ pub(in super::super) fn in_milliseconds(microseconds: u64) -> f64 {
 
 /// What the node counts now, while the step is the one that it counts; else what was recorded last.
 pub(in super::super) fn live_counts(view: &View, rollout: &rollout::Rollout) -> Counts {
+    live(view, rollout).0
+}
+
+/// The errors that count for the limit now: those inside its window.
+pub(in super::super) fn live_recent_errors(view: &View, rollout: &rollout::Rollout) -> u64 {
+    live(view, rollout).1
+}
+
+fn live(view: &View, rollout: &rollout::Rollout) -> (Counts, u64) {
     let mut recorded = rollout.counts();
+    let mut recent = rollout.recent_errors();
     // The tripwire is faster than any record: what it counted stands in its verdict.
     if let Some(RollbackCause::Tripped(trip)) = rollout.rollback.as_ref().map(|it| &it.cause) {
         recorded.errors = recorded.errors.max(trip.errors);
         recorded.requests = recorded.requests.max(recorded.errors);
+        recent = recent.max(trip.errors);
     }
     if !matches!(rollout.phase, rollout::Phase::Holding) {
-        return recorded;
+        return (recorded, recent);
     }
     let generation = view
         .state
@@ -132,8 +145,9 @@ pub(in super::super) fn live_counts(view: &View, rollout: &rollout::Rollout) -> 
         .get(&rollout.start.service)
         .filter(|seen| Some(seen.generation) == generation)
         .and_then(|seen| seen.canary.as_ref())
-        .map_or(recorded, |canary| {
-            rollout.progress.before.plus(canary.counts)
+        .map_or((recorded, recent), |canary| {
+            let counts = rollout.progress.before.plus(canary.counts);
+            (counts, canary.recent_errors)
         })
 }
 

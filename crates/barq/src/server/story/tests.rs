@@ -107,6 +107,7 @@ fn a_rollout_is_told() {
                 stable_requests: 1080,
                 stable_errors: 0,
             },
+            recent_errors: Some(1),
         }),
         rollout(RolloutEvent::Interrupted(Interruption::LeaseExpired)),
         rollout(RolloutEvent::RollbackStarted {

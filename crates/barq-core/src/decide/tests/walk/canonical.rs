@@ -20,7 +20,9 @@ use super::super::world::World;
 use super::known::Known;
 use super::{Bounds, HOLD_MS, LIMIT};
 use crate::delivery::{self, CheckState, Delivery, End};
-use crate::event::{CheckOutcome, Counts, DirectReason, Evidence, IncidentCause, RollbackCause};
+use crate::event::{
+    CheckOutcome, Counts, DirectReason, Evidence, IncidentCause, RecentErrors, RollbackCause,
+};
 use crate::incident::Incident;
 use crate::rollout::{Phase, RollbackRecord, Rollout, StepProgress};
 use crate::service::Service;
@@ -211,8 +213,18 @@ fn progress(it: &mut StepProgress, paused: Option<Timestamp>) {
     it.entry = it.entry.min(1);
     it.before = saturated(it.before);
     it.counts = saturated(it.counts);
+    it.recent = it.recent.map(recent);
+    it.recent_before = it.recent_before.map(recent);
     it.served_ms = 0;
     it.held_ms = it.held_ms.min(HOLD_MS);
+}
+
+/// Up to the limit, whenever it was.
+fn recent(it: RecentErrors) -> RecentErrors {
+    RecentErrors {
+        errors: it.errors.min(LIMIT.into()),
+        at: NOW,
+    }
 }
 
 /// As far as the rules compare it.
@@ -269,6 +281,7 @@ fn service(it: &mut Service, now: Timestamp) {
     if let Some(canary) = &mut it.plan.canary {
         canary.entry = canary.entry.min(1);
         canary.counted = saturated(canary.counted);
+        canary.recent = canary.recent.map(recent);
     }
     for revision in it.revisions.values_mut() {
         Arc::make_mut(revision).created_at = NOW;

@@ -90,7 +90,7 @@ fn coming(view: &View, rollout: &Rollout, now: Timestamp) -> Markup {
             (elements::state(&shown.state))
             a href=(format!("/rollouts/{}", rollout.id)) { (short_name(&rollout.start.revision)) }
             span { (shown.traffic) " % of the traffic" }
-            @if let Some(max) = shown.max_errors { span { (shown.errors) " of " (text::count(max, "error")) } }
+            @if let Some(max) = shown.max_errors { span { (shown.recent_errors) " of " (text::count(max, "error")) } }
         }
     }
 }

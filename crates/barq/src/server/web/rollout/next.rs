@@ -103,7 +103,7 @@ fn holding(sight: &Sight<'_>) -> Markup {
             }
         }
         @if let Some(limit) = sight.max_errors() {
-            p { strong { "Or: " } "the canary's error number " (limit) " in this step takes all traffic back to stable, in the same instant." }
+            p { strong { "Or: " } "the canary's error number " (limit) (sight.window()) " in this step takes all traffic back to stable, in the same instant." }
         }
     };
     notice("move", Icon::Moving, &what, &more)

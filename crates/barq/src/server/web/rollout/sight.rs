@@ -14,6 +14,7 @@ use super::super::super::samples::Series;
 use super::super::super::shapes::Waiting;
 use super::super::super::{Server, convert};
 use super::story::Story;
+use crate::output::text;
 
 /// A rollout and what is known beside it.
 pub(super) struct Sight<'a> {
@@ -30,6 +31,8 @@ pub(super) struct Sight<'a> {
     pub(super) series: Option<Series>,
     /// What was counted in the present step.
     pub(super) counts: Counts,
+    /// The errors that count for the limit.
+    pub(super) recent_errors: u64,
     /// What it waits for.
     pub(super) waiting: Option<Waiting>,
     /// The node has taken the traffic, which is not recorded yet; and where it is.
@@ -74,6 +77,7 @@ impl<'a> Sight<'a> {
             story,
             series,
             counts: convert::live_counts(view, rollout),
+            recent_errors: convert::live_recent_errors(view, rollout),
             waiting,
             taken,
         }
@@ -124,6 +128,15 @@ impl<'a> Sight<'a> {
     pub(super) fn guard(&self) -> Option<&'a GuardWatch> {
         let guard = self.service?.guard.as_ref()?;
         (guard.rollout == self.rollout.id).then_some(guard)
+    }
+
+    /// How long an error counts for the limit, in words: ` within 5 min`.
+    pub(super) fn window(&self) -> String {
+        let window = self.rollout.present_step().and_then(|step| step.window());
+        window.map_or_else(String::new, |window| {
+            let length = text::duration_ms(window.as_secs_f64() * 1000.0);
+            format!(" within {}", length.trim_end_matches(" 0 s"))
+        })
     }
 
     /// The limit of the present step, where it has one.

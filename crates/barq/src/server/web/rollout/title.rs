@@ -20,7 +20,7 @@ fn of_rollout(sight: &Sight<'_>) -> String {
     let environment = &sight.rollout.id.environment;
     let share = sight.rollout.traffic();
     let errors = match sight.max_errors() {
-        Some(limit) => format!(" · {}/{}", sight.counts.errors, text::count(limit, "error")),
+        Some(limit) => format!(" · {}/{}", sight.recent_errors, text::count(limit, "error")),
         None => String::new(),
     };
     let of = format!("{app} · {environment}");

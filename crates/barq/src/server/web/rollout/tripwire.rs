@@ -25,7 +25,7 @@ pub(super) fn tripwire(sight: &Sight<'_>) -> Markup {
         h2 { "Tripwire" }
         p.errors-of-limit {
             span.number-large.bad[errors > 0] { (elements::number(errors)) }
-            " of " (text::count(limit, "error")) " in the step of " (share_of_step(sight)) " %"
+            " of " (text::count(limit, "error")) (sight.window()) " in the step of " (share_of_step(sight)) " %"
         }
         (row(errors, limit))
         p.small.quiet { (standing(sight, errors, limit)) }
@@ -37,7 +37,7 @@ pub(super) fn tripwire(sight: &Sight<'_>) -> Markup {
 /// Its verdict may be ahead of what was counted last.
 fn errors(sight: &Sight<'_>) -> u64 {
     let tripped = sight.taken.as_ref().map_or(0, |(trip, _)| trip.errors);
-    sight.counts.errors.max(tripped)
+    sight.recent_errors.max(tripped)
 }
 
 fn share_of_step(sight: &Sight<'_>) -> u8 {
