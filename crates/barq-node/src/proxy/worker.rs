@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -60,12 +61,16 @@ pub(super) struct Worker {
     pub(super) buffers: Rc<Buffers>,
     /// Requests whose memory can be used again.
     spare: RefCell<Vec<Request>>,
-    table: RefCell<(Reader<Table>, Rc<Arc<Table>>)>,
+    table: RefCell<(Reader<Table>, Rc<Seen>)>,
     waiting: Rc<Cell<usize>>,
     is_stopping: Cell<bool>,
     /// The tasks of its connections: what waits for a request is to hear that the node stops.
     connections: RefCell<Slab<Waker>>,
 }
+
+/// The table that the thread has seen last. Requests count their hold on it here: the count that all threads share would be
+/// written by each of them for each request.
+pub(super) struct Seen(Arc<Table>);
 
 /// A connection that is told when the node stops.
 struct Watching<'a> {
@@ -94,7 +99,7 @@ pub(super) fn run(start: Start) {
 impl Worker {
     fn new(start: &Start) -> Self {
         let mut reader = start.table.reader();
-        let seen = Rc::new(Arc::clone(reader.read()));
+        let seen = Rc::new(Seen(Arc::clone(reader.read())));
         let policies = start.tls.as_ref().map(|tls| tls.policies.clone());
         Self {
             thread: start.thread,
@@ -114,11 +119,11 @@ impl Worker {
     }
 
     /// The table in force. Counted by this thread alone: no other waits for the count.
-    pub(super) fn table(&self) -> Rc<Arc<Table>> {
+    pub(super) fn table(&self) -> Rc<Seen> {
         let (reader, seen) = &mut *self.table.borrow_mut();
         let current = reader.read();
-        if !Arc::ptr_eq(seen, current) {
-            *seen = Rc::new(Arc::clone(current));
+        if !Arc::ptr_eq(&seen.0, current) {
+            *seen = Rc::new(Seen(Arc::clone(current)));
         }
         Rc::clone(seen)
     }
@@ -155,6 +160,14 @@ impl Worker {
             self.waiting.set(waiting + 1);
             WaitingPlace(Rc::clone(&self.waiting))
         })
+    }
+}
+
+impl Deref for Seen {
+    type Target = Table;
+
+    fn deref(&self) -> &Table {
+        &self.0
     }
 }
 

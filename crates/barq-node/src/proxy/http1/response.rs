@@ -13,6 +13,9 @@ pub(crate) struct ResponseLine<'a> {
     pub(crate) is_old: bool,
 }
 
+/// A head, cut: its first line, its fields, its length.
+pub(crate) type Cut<'a, 'f> = (ResponseLine<'a>, &'f [Field<'a>], usize);
+
 impl<'a> ResponseLine<'a> {
     /// Cuts a head into its first line, its fields and its length; `None` while it has not ended.
     ///
@@ -21,7 +24,7 @@ impl<'a> ResponseLine<'a> {
     pub(crate) fn read<'f>(
         bytes: &'a [u8],
         fields: &'f mut [std::mem::MaybeUninit<Field<'a>>],
-    ) -> Result<Option<(Self, &'f [Field<'a>], usize)>, Malformed> {
+    ) -> Result<Option<Cut<'a, 'f>>, Malformed> {
         let mut parsed = httparse::Response::new(&mut []);
         let status = httparse::ParserConfig::default()
             .parse_response_with_uninit_headers(&mut parsed, bytes, fields)
