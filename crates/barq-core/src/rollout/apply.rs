@@ -67,11 +67,7 @@ pub fn apply(rollout: &mut Rollout, event: &RolloutEvent, at: Timestamp) {
             counts,
             recent_errors,
             ..
-        } => {
-            record(rollout, *served_ms, *held_ms, *counts, at);
-            let errors = recent_errors.unwrap_or_else(|| rollout.counts().errors);
-            rollout.progress.recent = Some(RecentErrors { errors, at });
-        }
+        } => record(rollout, (*served_ms, *held_ms), *counts, *recent_errors, at),
         RolloutEvent::Interrupted(_) => interrupt(rollout, at),
         // What follows is said by the events beside it.
         RolloutEvent::StepPassed { .. } | RolloutEvent::GuardExceeded { .. } => {}
@@ -159,12 +155,20 @@ fn enter_step(rollout: &mut Rollout, entry: &StepEntry, at: Timestamp) {
     enter(rollout, phase, at);
 }
 
-fn record(rollout: &mut Rollout, served_ms: u64, held_ms: u64, counts: Counts, at: Timestamp) {
+fn record(
+    rollout: &mut Rollout,
+    (served_ms, held_ms): (u64, u64),
+    counts: Counts,
+    recent_errors: Option<u64>,
+    at: Timestamp,
+) {
     let progress = &mut rollout.progress;
     progress.served_ms = served_ms;
     progress.held_ms = held_ms;
     progress.counts = counts;
     progress.recorded_at = Some(at);
+    let errors = recent_errors.unwrap_or_else(|| rollout.counts().errors);
+    rollout.progress.recent = Some(RecentErrors { errors, at });
 }
 
 /// The step is entered again under a new generation.

@@ -7,6 +7,7 @@
 
 mod body;
 mod ledger;
+mod offer;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -163,7 +164,7 @@ impl Node {
             .entry(service.clone())
             .or_insert_with(|| Body::new(run));
         body.tell_trips(self.now_ms)?;
-        let offered = body::offered(generation, plan);
+        let offered = offer::offered(generation, plan);
         let considered = match body.control.consider(&offered) {
             Ok(considered) => considered,
             Err(refusal) => return Ok(Some(refused(refusal, body))),
@@ -189,7 +190,7 @@ impl Node {
             });
         }
         body.check_offer(plan, &|name| ready_of(&self.instances, name))?;
-        let count = body.control.count(&offered, body::wall_ms(self.now_ms));
+        let count = body.control.count(&offered, offer::wall_ms(self.now_ms));
         let accepted = body.control.accept(offered, since).map_err(|refusal| {
             Problem(format!("{service}: considered and then refused: {refusal}"))
         })?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barq_core::event::{CanaryPlan, Counts, Plan, Recall, Trip};
+use barq_core::event::{Counts, Plan, Recall, Trip};
 use barq_core::judge::{
     self, Admission, Control, Count, Durable, Noted, Past, Run, Standing, TripNow, Tripwire,
 };
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::super::check::Problem;
 use super::super::random::Random;
 use super::ledger::{Ledger, StepKey, key};
+use super::offer::{at, offered_canary, wall_ms};
 use crate::ports::RecallOrder;
 
 /// What is on disk of a service.
@@ -560,52 +561,4 @@ pub(super) fn route(shares: &[judge::Share], random: &mut Random) -> Option<Stri
         left -= percent;
     }
     None
-}
-
-/// The plan, as the judgement knows it.
-pub(super) fn offered(generation: u64, plan: &Plan) -> judge::Plan {
-    judge::Plan {
-        generation,
-        content: format!("{plan:?}"),
-        last_trip: plan.last_trip,
-        acknowledges: None,
-        revisions: plan
-            .revisions
-            .iter()
-            .map(|(name, _)| name.to_string())
-            .collect(),
-        traffic: plan
-            .traffic
-            .iter()
-            .map(|it| super::share(&it.revision, it.percent))
-            .collect(),
-        canary: plan.canary.as_ref().map(offered_canary),
-    }
-}
-
-fn offered_canary(canary: &CanaryPlan) -> judge::Canary {
-    judge::Canary {
-        revision: canary.revision.to_string(),
-        stable: canary.stable.to_string(),
-        step: canary.step,
-        max_errors: canary.max_errors,
-        window_ms: canary.window_ms,
-        counted: canary.counted.errors,
-        recent: canary.recent.map_or(0, |recent| recent.errors),
-        recent_at_ms: canary.recent.map_or(0, |recent| {
-            u64::try_from(recent.at.as_millisecond()).unwrap_or(0)
-        }),
-        lease_ms: canary.lease_ms,
-        shield: canary.shield,
-    }
-}
-
-/// The tripwires' clock, which here goes on over restarts.
-fn at(now_ms: u64) -> Duration {
-    Duration::from_millis(now_ms)
-}
-
-/// The clock of what the server says.
-pub(super) fn wall_ms(now_ms: u64) -> u64 {
-    u64::try_from(super::super::BEGIN_SECONDS).unwrap_or(0) * 1000 + now_ms
 }
