@@ -11,6 +11,7 @@ mod configuration;
 mod counters;
 mod disk;
 mod keep;
+mod leave;
 mod observe;
 mod recall;
 mod service;
@@ -21,6 +22,7 @@ mod trip;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,6 +71,8 @@ pub(crate) struct Services {
     write: Notify,
     dirty: Mutex<BTreeSet<(String, Dirty)>>,
     degraded: Mutex<BTreeMap<String, String>>,
+    /// Nothing is taken in any more: the next node is about to take over.
+    frozen: AtomicBool,
 }
 
 /// What of a service is to be written.
@@ -106,6 +110,7 @@ impl Services {
             write: Notify::new(),
             dirty: Mutex::default(),
             degraded: Mutex::default(),
+            frozen: AtomicBool::new(false),
         });
         for (name, stored) in found {
             match stored {

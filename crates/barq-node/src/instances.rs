@@ -22,6 +22,7 @@ mod member;
 mod node;
 pub(crate) mod place;
 mod ports;
+mod predecessors;
 mod probe;
 mod process;
 mod ready_set;
@@ -39,7 +40,7 @@ use barq_shim::Launcher;
 use futures::StreamExt;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 pub use adoption::LOOK_MAX;
 pub use autoscaler::{SAMPLE_PERIOD, SCALE_DOWN_WINDOW, SCALE_UP_WINDOW, UTILIZATION_TARGET};
@@ -48,17 +49,20 @@ pub use ejection::{EJECTED_FIRST, EJECTED_MAX, FAILURES_MAX};
 pub use janitor::{ENDED_RUNS_MAX, GONE_REVISIONS_MAX, LOG_BYTES_PER_REVISION_MAX};
 pub use lifecycle::{ADOPTION_TRUST_AFTER, PORT_RETRIES_MAX};
 pub use ports::PORT_REST;
+pub(crate) use predecessors::Serving;
+pub use predecessors::somebody_drains;
 pub use process::{OUTPUT_BYTES_PER_RUN_MAX, STOP_GRACE};
 pub use ready_set::{Admission, Endpoint, ReadySet, Waiting};
 pub use revision::ChangeNotifier;
 
 use crate::api::{ProbeReport, RevisionConfiguration, RevisionObservation};
 use adoption::{FoundRevision, FoundState};
-use fleet::Fleet;
+use fleet::{End, Fleet};
 use member::{Member, Order};
 use node::Node;
 use place::RunNumbers;
 use ports::Ports;
+use predecessors::Predecessors;
 use revision::{Configured, Revision, Wanted};
 
 /// Health paths asked at a time by [`Instances::probe`].
@@ -124,7 +128,7 @@ struct Shared {
 #[derive(Debug)]
 struct Led {
     revision: Arc<Revision>,
-    task: AbortHandle,
+    task: JoinHandle<()>,
 }
 
 impl Instances {
@@ -144,6 +148,7 @@ impl Instances {
         let root = directory.canonicalize().map_err(unreadable)?;
         let (found, last) = adoption::find(root.clone()).await.map_err(unreadable)?;
         let node = Arc::new(Node {
+            predecessors: Predecessors::of(&settings.directory),
             directory: root,
             launcher: settings.launcher,
             hidden: settings.hidden,
@@ -151,6 +156,7 @@ impl Instances {
             numbers: RunNumbers::after(last, Timestamp::now()),
             changes,
             kill: watch::Sender::new(false),
+            left: watch::Sender::new(false),
         });
         let runtime = tokio::runtime::Handle::current();
         let fleets = Mutex::default();
@@ -276,6 +282,20 @@ impl Instances {
         }
     }
 
+    /// The next node takes over while this one still serves: as [`Self::leave`], but returns only when nothing of this node
+    /// touches an instance or its files any more. What is being started is started, recorded, and left; the ready sets stay
+    /// as they are.
+    pub async fn hand_over(&self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.node.left.send_replace(true);
+        let led = std::mem::take(&mut *self.shared.fleets());
+        for (_, led) in led {
+            if let Err(error) = led.task.await {
+                tracing::error!(%error, "what drove a revision's instances failed");
+            }
+        }
+    }
+
     /// Drains and ends everything; what has not ended after its drain and grace is killed. Returns when nothing runs.
     pub async fn drain_and_stop(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
@@ -371,17 +391,15 @@ impl Instances {
         let leading = Arc::clone(&revision);
         let task = self.shared.runtime.spawn(async move {
             loop {
-                fleet.run().await;
-                if shared.retire(&leading) {
-                    break;
+                match fleet.run().await {
+                    End::Left => return,
+                    End::Gone if shared.retire(&leading) => break,
+                    End::Gone => {}
                 }
             }
             shared.clean_up_after(&leading).await;
         });
-        Led {
-            revision,
-            task: task.abort_handle(),
-        }
+        Led { revision, task }
     }
 
     fn revision(&self, service: &str, revision: &str) -> Option<Arc<Revision>> {

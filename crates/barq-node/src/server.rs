@@ -1,11 +1,14 @@
 //! The node as a process: what is started in which order, its HTTP API on a Unix socket, and how it ends.
 //!
 //! Adopted instances come first, then the configurations from the disk, then the proxy: a request that is accepted finds
-//! its route and its instance. The API comes last; the node serves users without it. It must not know who calls it.
+//! its route and its instance. The API comes last; the node serves users without it. It may hand over to a next node while
+//! it still serves ([`succession`]). It must not know who calls it.
 
 mod answer;
 mod api;
+mod running;
 mod secured;
+mod succession;
 
 use std::io;
 use std::net::TcpListener;
@@ -23,10 +26,13 @@ use crate::instances::{Instances, InstancesError, InstancesSettings, ReadySet};
 use crate::logs::Logs;
 use crate::proxy::{OnVerdict, Proxy, ProxySettings, ProxyTls};
 use crate::tls::TlsError;
+use running::{Running, Tasks};
 use secured::Secured;
 
+pub use crate::instances::somebody_drains;
 pub use crate::proxy::ProxyLimits;
 pub use crate::tls::TlsSettings;
+pub use succession::{HandOverError, Steering, Succession, succession};
 
 /// The API's socket in the node's directory.
 pub const SOCKET_NAME: &str = "node.sock";
@@ -98,12 +104,14 @@ pub enum NodeError {
     },
 }
 
-/// Serves until `stop` says how to end, and ends so. To be run on a runtime of at least two threads.
+/// Serves until `stop` says how to end, and ends so. To be run on a runtime of at least two threads. Once it has handed over,
+/// the instances are the next node's, and it only lets its requests end, whatever `stop` says.
 ///
 /// # Errors
 /// When it can't start; once it serves, it serves.
 pub async fn run(
     settings: NodeSettings,
+    mut succession: Succession,
     stop: impl Future<Output = Stop>,
 ) -> Result<(), NodeError> {
     let directory = settings.directory.clone();
@@ -112,7 +120,7 @@ pub async fn run(
         source,
     };
     std::fs::create_dir_all(&directory).map_err(unusable)?;
-    let _lock = lock(&directory)?;
+    let lock = lock(&directory)?;
     let changes = watch::Sender::new(0);
     let instances = InstancesSettings {
         directory: directory.clone(),
@@ -129,10 +137,6 @@ pub async fn run(
         let (services, changes) = (Arc::clone(&services), changes.subscribe());
         async move { services.keep(changes).await }
     });
-    let writer = tokio::spawn({
-        let services = Arc::clone(&services);
-        async move { services.write_what_changes().await }
-    });
     let ingress = settings.ingress.local_addr().map_err(NodeError::Proxy)?;
     let secured = Secured::start(settings.tls, &directory, ingress, &services).await?;
     let tls = Secured::for_proxy(secured.as_ref())?;
@@ -144,8 +148,6 @@ pub async fn run(
         settings.limits,
     )?;
     services.attach(proxy.sockets());
-    let listener = open_socket(&directory.join(SOCKET_NAME))?;
-    let (end_api, api_ends) = watch::channel(false);
     let state = api::Api::new(
         Arc::clone(&services),
         instances.clone(),
@@ -153,22 +155,11 @@ pub async fn run(
         &settings.token,
         api::Ingress::new(ingress, secured.as_ref().map(Secured::seen)),
     );
-    let api = tokio::spawn(api::serve(listener, Arc::new(state), api_ends));
-
-    let how = stop.await;
-    end_api.send_replace(true);
-    wait("the API", api).await;
-    let stopping = tokio::task::spawn_blocking(move || proxy.stop());
-    wait("the proxy", stopping).await;
-    writer.abort();
-    drop(secured);
-    services.mark_canaries();
-    services.write_all().await;
-    keeper.abort();
-    match how {
-        Stop::Leave => instances.leave(),
-        Stop::Drain => instances.drain_and_stop().await,
-    }
+    let tasks = Tasks { keeper, secured };
+    let mut running = Running::start(directory, lock, services, instances, tasks, state)?;
+    succession.say_serving();
+    let how = running.until(stop, &mut succession).await;
+    running.end(proxy, how).await;
     Ok(())
 }
 
@@ -242,12 +233,6 @@ fn open_socket(path: &Path) -> Result<UnixListener, NodeError> {
     let listener = UnixListener::bind(path).map_err(failed)?;
     rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR).map_err(|error| failed(error.into()))?;
     Ok(listener)
-}
-
-async fn wait(what: &str, task: tokio::task::JoinHandle<()>) {
-    if let Err(error) = task.await {
-        tracing::error!(%error, "{what} ended badly");
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! A tiny shop, delivered by the end-to-end tests: what it does is said by the file `mode` beside it.
 //!
 //! `good`: 200. `bad`: 500 for everything but health. `half`: every second request fails. `unhealthy`: `/health/ready`
-//! says 503. `turning`: as `bad` once there is a file `$COUNT_FILE.turned`. `crash`: ends at once. It counts what it is asked into `$COUNT_FILE`, one line a request (revision, path,
+//! says 503. `turning`: as `bad` once there is a file `$COUNT_FILE.turned`. `crash`: ends at once. Whatever the mode, `/slow`
+//! takes two seconds, and `/echo` changes the protocol to one that says each line back. It counts what it is asked into `$COUNT_FILE`, one line a request (revision, path,
 //! status, time in microseconds), and its starts into the file of that name with the extension `starts` (revision), so that
 //! a test knows what arrived, and when, from somebody else than barq. Little more than the standard library: it starts in a
 //! millisecond.
@@ -13,6 +14,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long `/slow` takes.
+const SLOW: Duration = Duration::from_secs(2);
 
 struct Shop {
     mode: String,
@@ -93,12 +98,36 @@ fn serve(shop: &Shop, stream: TcpStream) -> std::io::Result<()> {
                 break;
             }
         }
+        if path == "/echo" {
+            return echo(&mut reader, &mut writer);
+        }
+        if path == "/slow" {
+            rest(SLOW);
+        }
         let (status, body) = answer(shop, &path, &request_id)?;
         write!(
             writer,
             "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )?;
+    }
+}
+
+/// Another protocol: every line is said back.
+fn echo(reader: &mut impl BufRead, writer: &mut impl Write) -> std::io::Result<()> {
+    writer.write_all(b"HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n")?;
+    let mut line = String::new();
+    while reader.read_line(&mut line)? > 0 {
+        writer.write_all(line.as_bytes())?;
+        line.clear();
+    }
+    Ok(())
+}
+
+fn rest(span: Duration) {
+    let until = Instant::now() + span;
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        std::thread::park_timeout(left);
     }
 }
 

@@ -24,6 +24,7 @@ mod steer;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod upgrade;
 mod verify;
 mod watch;
 mod web;
@@ -90,6 +91,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Up(arguments) => processes::up(context, &arguments).await,
         Command::Server(arguments) => processes::server(context, &arguments).await,
         Command::Node(arguments) => processes::node(context, &arguments).await,
+        Command::Upgrade => upgrade::upgrade(context).await,
         Command::Demo(arguments) => crate::demo::demo(context, &arguments).await,
         Command::Init(arguments) => init::init(context, &arguments),
         Command::Config { command } => match command {

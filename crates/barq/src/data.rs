@@ -27,6 +27,8 @@ pub const FILE_MODE: u32 = 0o600;
 const LOCK_FILE_BYTES_MAX: u64 = 32;
 /// How often a held lock is tried again while waiting for it.
 const LOCK_RETRY: Duration = Duration::from_millis(50);
+/// The same for a node whose turn is about to come.
+const TURN_RETRY: Duration = Duration::from_millis(5);
 
 /// Bytes of a Unix socket's path: `sun_path` has 108 with the zero that ends it (unix(7)).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -237,6 +239,22 @@ impl DataDirectory {
                     tokio::time::sleep(LOCK_RETRY).await;
                 }
                 other => return other.map(drop),
+            }
+        }
+    }
+
+    /// The node's lock under `up`, once the node before is gone or has handed over.
+    ///
+    /// # Errors
+    /// [`DataError::Locked`] when it is still held after `patience`.
+    pub async fn wait_for_node(&self, patience: Duration) -> Result<Lock, DataError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.lock_for_node(true) {
+                Err(DataError::Locked { .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(TURN_RETRY).await;
+                }
+                other => return other,
             }
         }
     }

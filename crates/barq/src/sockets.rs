@@ -136,13 +136,20 @@ impl ListenerSource {
 pub struct UpConnection(UnixStream);
 
 impl UpConnection {
-    /// Resolves when `up` is gone. `up` never writes on this connection after the listener.
+    /// The connection, for what else is to be said on it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn into_stream(self) -> std::io::Result<tokio::net::UnixStream> {
+        self.0.set_nonblocking(true)?;
+        tokio::net::UnixStream::from_std(self.0)
+    }
+
+    /// Resolves when `up` is gone. Whatever it says is not heard.
     pub async fn closed(self) {
-        let stream = self
-            .0
-            .set_nonblocking(true)
-            .and_then(|()| tokio::net::UnixStream::from_std(self.0));
-        let Ok(mut stream) = stream else { return };
+        let Ok(mut stream) = self.into_stream() else {
+            return;
+        };
         let mut byte = [0; 1];
         while stream.read(&mut byte).await.is_ok_and(|read| read > 0) {}
     }
@@ -169,14 +176,11 @@ pub fn bind(address: SocketAddr, name: ListenerName) -> Result<TcpListener, Sock
     Ok(listener)
 }
 
-/// `up`'s side of the handshake: reads which listener is wanted, and sends it. Blocks for at most the time-out.
+/// The first line on `up.sock`: which listener is wanted, or what else. Blocks for at most the time-out.
 ///
 /// # Errors
-/// The system's, and `InvalidInput` for an unknown name.
-pub fn hand_over(
-    mut stream: &UnixStream,
-    find: impl FnOnce(&str) -> Option<OwnedFd>,
-) -> std::io::Result<()> {
+/// The system's.
+pub fn read_wish(mut stream: &UnixStream) -> std::io::Result<String> {
     stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
     stream.set_write_timeout(Some(HANDSHAKE_TIMEOUT))?;
     let mut name = Vec::new();
@@ -184,8 +188,19 @@ pub fn hand_over(
     while name.len() < NAME_BYTES_MAX && stream.read(&mut byte)? == 1 && byte[0] != b'\n' {
         name.push(byte[0]);
     }
-    let name = String::from_utf8_lossy(&name);
-    let descriptor = find(&name).ok_or_else(|| {
+    Ok(String::from_utf8_lossy(&name).into_owned())
+}
+
+/// `up`'s side of the handshake: sends the listener of a name that was read. Blocks for at most the time-out.
+///
+/// # Errors
+/// The system's, and `InvalidInput` for an unknown name.
+pub fn hand_over(
+    stream: &UnixStream,
+    name: &str,
+    find: impl FnOnce(&str) -> Option<OwnedFd>,
+) -> std::io::Result<()> {
+    let descriptor = find(name).ok_or_else(|| {
         std::io::Error::new(
             std::io::ErrorKind::InvalidInput,
             format!("no listener is called {name:?}"),

@@ -1,32 +1,43 @@
 //! `barq up`: a server and a node on one machine, kept running.
 //!
-//! `up` does three things, and is small so that it never has to be restarted itself: it owns the listening sockets, it
-//! holds the data directory's lock, and it starts the two children again when they die. It reads no request and knows
-//! no state: whatever the children need to go on is on disk.
+//! `up` does four things, and is small so that it never has to be restarted itself: it owns the listening sockets, it
+//! holds the data directory's lock, it starts the two children again when they die, and it replaces them by those of a new
+//! executable ([`upgrade`]). It reads no request and knows no state: whatever the children need to go on is on disk.
 //!
 //! Should `up` itself die, both children see their connection to it close and end, so that the next `up` can bind the
 //! addresses. The instances run under shims of their own and serve on; the next node adopts them.
 
 mod child;
 mod door;
+mod image;
+pub(crate) mod line;
+mod lines;
+mod ready;
+mod replace;
 #[cfg(test)]
 mod tests;
+pub(crate) mod upgrade;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::TlsArguments;
 use crate::data::DataDirectory;
 use crate::output::Output;
-use crate::sockets::{self, ListenerName};
+use crate::sockets::{self, ListenerName, SocketError};
 use child::{ChildSettings, ChildState};
+use image::Image;
+use lines::Switchboard;
+use replace::{Manner, Replace};
+use upgrade::{Conductor, Requests};
 
 /// How long the processes of an `up` that was killed may take to end.
 const PREDECESSOR_PATIENCE: Duration = Duration::from_secs(20);
@@ -36,10 +47,12 @@ const SERVER_DRAIN_MAX: Duration = Duration::from_secs(20);
 const NODE_DRAIN_MAX: Duration = Duration::from_secs(60);
 /// A child that dies this often before both were ready once will not get better by itself.
 const START_ATTEMPTS_MAX: u32 = 5;
-/// How often readiness is asked for.
-const READY_INTERVAL: Duration = Duration::from_millis(100);
-/// How long one question for readiness may take.
-const READY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long an address may still be taken by a node of an `up` that was killed while it handed over: it lets go at once.
+const ADDRESS_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks.
+const ADDRESS_LOOK: Duration = Duration::from_millis(20);
+/// One replacement at a time; [`upgrade`] sees to that.
+const REPLACES_MAX: usize = 1;
 
 /// What `barq up` was asked for.
 #[derive(Debug, Clone)]
@@ -52,7 +65,7 @@ pub struct UpSettings {
     pub ingress: SocketAddr,
     /// The same over TLS, and what with.
     pub tls: TlsArguments,
-    /// The executable that the children run: this one.
+    /// Where this executable lies: the children run it, and an upgrade runs what is there then.
     pub executable: PathBuf,
 }
 
@@ -63,7 +76,7 @@ pub struct UpSettings {
 /// When the lock is held, an address is taken, or a child cannot be brought up at all.
 pub async fn run(settings: UpSettings, output: Output) -> anyhow::Result<()> {
     // Before anything that takes time: a signal must never meet the default action half-way.
-    let signals = Signals::install()?;
+    let mut signals = Signals::install()?;
     settings.data.create()?;
     let _lock = settings.data.lock_for_up()?;
     settings
@@ -71,10 +84,11 @@ pub async fn run(settings: UpSettings, output: Output) -> anyhow::Result<()> {
         .wait_for_processes(PREDECESSOR_PATIENCE)
         .await?;
     let server = sockets::bind(settings.listen, ListenerName::Server)?;
-    let ingress = sockets::bind(settings.ingress, ListenerName::Ingress)?;
-    let tls = settings.tls.ingress_tls;
-    let tls = tls.map(|address| sockets::bind(address, ListenerName::IngressTls));
-    let tls = tls.transpose()?;
+    let ingress = bind(&settings, settings.ingress, ListenerName::Ingress).await?;
+    let tls = match settings.tls.ingress_tls {
+        Some(address) => Some(bind(&settings, address, ListenerName::IngressTls).await?),
+        None => None,
+    };
     let addresses = Addresses {
         server: server.local_addr()?,
         ingress: ingress.local_addr()?,
@@ -86,12 +100,25 @@ pub async fn run(settings: UpSettings, output: Output) -> anyhow::Result<()> {
     ];
     listeners.extend(tls.map(|listener| (ListenerName::IngressTls, listener)));
     let path = settings.data.up_socket();
-    let door = door::Door::open(&path, listeners)
+    let lines = Switchboard::default();
+    let (requests, requested) = upgrade::requests();
+    let door = door::Door::open(&path, listeners, lines.clone(), requests.clone())
         .with_context(|| format!("cannot listen on {}", path.display()))?;
     banner(&settings, addresses, output);
 
-    let children = Children::start(&settings, addresses);
-    let outcome = supervise(&settings, addresses, &children, signals, output).await;
+    let image = Arc::new(Image::own(&settings.executable)?);
+    let children = Children::start(&settings, addresses, &image, lines);
+    let conductor = Conductor {
+        requests: requested,
+        path: settings.executable.clone(),
+        image,
+        server: children.server.replaces.clone(),
+        node: children.node.replaces.clone(),
+        output,
+    };
+    let asking = tokio::spawn(upgrade_on_hangup(signals.hangup.take(), requests));
+    let outcome = supervise(&settings, addresses, &children, signals, conductor).await;
+    asking.abort();
     children.finish().await;
     drop(door);
     outcome
@@ -113,18 +140,37 @@ struct Children {
 struct Kept {
     stop: CancellationToken,
     state: watch::Receiver<ChildState>,
+    replaces: mpsc::Sender<Replace>,
     task: JoinHandle<()>,
 }
 
 impl Children {
-    fn start(settings: &UpSettings, addresses: Addresses) -> Self {
+    fn start(
+        settings: &UpSettings,
+        addresses: Addresses,
+        image: &Arc<Image>,
+        lines: Switchboard,
+    ) -> Self {
         let hurry = CancellationToken::new();
-        let server = arguments(settings, "server", addresses);
-        let mut node = arguments(settings, "node", addresses);
-        node.extend(settings.tls.words(addresses.tls));
+        let child = |name: &'static str, manner: Manner, drain_max: Duration| {
+            let mut arguments = arguments(settings, name, addresses);
+            if let Manner::Succeed { .. } = manner {
+                arguments.extend(settings.tls.words(addresses.tls));
+            }
+            Kept::start(ChildSettings {
+                name,
+                image: Arc::clone(image),
+                manner,
+                arguments,
+                drain_max,
+                stop: CancellationToken::new(),
+                hurry: hurry.clone(),
+            })
+        };
+        let url = format!("http://{}", addresses.server);
         Self {
-            server: Kept::start(settings, "server", server, SERVER_DRAIN_MAX, &hurry),
-            node: Kept::start(settings, "node", node, NODE_DRAIN_MAX, &hurry),
+            server: child("server", Manner::Swap { url }, SERVER_DRAIN_MAX),
+            node: child("node", Manner::Succeed { lines }, NODE_DRAIN_MAX),
             hurry,
         }
     }
@@ -141,38 +187,38 @@ impl Children {
 }
 
 impl Kept {
-    fn start(
-        settings: &UpSettings,
-        name: &'static str,
-        arguments: Vec<std::ffi::OsString>,
-        drain_max: Duration,
-        hurry: &CancellationToken,
-    ) -> Self {
-        let stop = CancellationToken::new();
+    fn start(child: ChildSettings) -> Self {
+        let stop = child.stop.clone();
         let (sender, state) = watch::channel(ChildState::default());
-        let child = ChildSettings {
-            name,
-            executable: settings.executable.clone(),
-            arguments,
-            drain_max,
-            stop: stop.clone(),
-            hurry: hurry.clone(),
-        };
-        let task = tokio::spawn(child::keep(child, sender));
-        Self { stop, state, task }
+        let (replaces, replaced) = mpsc::channel(REPLACES_MAX);
+        let task = tokio::spawn(child::keep(child, sender, replaced));
+        Self {
+            stop,
+            state,
+            replaces,
+            task,
+        }
     }
 }
 
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Asks for an upgrade; taken by whoever asks for one then.
+    hangup: Option<Signal>,
+    /// The same signal, where it says that the terminal is gone: nobody is there any more who could stop `up`.
+    terminal: Option<Signal>,
 }
 
 impl Signals {
     fn install() -> anyhow::Result<Self> {
+        let hangup = || signal(SignalKind::hangup()).context("cannot wait for SIGHUP");
+        let is_on_terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
         Ok(Self {
             terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
             interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+            hangup: (!is_on_terminal).then(hangup).transpose()?,
+            terminal: is_on_terminal.then(hangup).transpose()?,
         })
     }
 
@@ -180,7 +226,42 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            () = received(&mut self.terminal) => {}
         }
+    }
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Several signals while one upgrade is under way are one further upgrade: the kernel does not count them.
+async fn upgrade_on_hangup(mut hangup: Option<Signal>, requests: Requests) {
+    loop {
+        received(&mut hangup).await;
+        requests.ask(None).await;
+    }
+}
+
+/// A node of an `up` that was killed while it handed over has its listener for a moment yet, and no lock.
+async fn bind(
+    settings: &UpSettings,
+    address: SocketAddr,
+    name: ListenerName,
+) -> Result<TcpListener, SocketError> {
+    let deadline = Instant::now() + ADDRESS_PATIENCE;
+    loop {
+        let bound = sockets::bind(address, name);
+        let waits = matches!(bound, Err(SocketError::InUse { .. }))
+            && barq_node::server::somebody_drains(&settings.data.node())
+            && Instant::now() < deadline;
+        if !waits {
+            return bound;
+        }
+        tokio::time::sleep(ADDRESS_LOOK).await;
     }
 }
 
@@ -189,19 +270,26 @@ async fn supervise(
     addresses: Addresses,
     children: &Children,
     mut signals: Signals,
-    output: Output,
+    conductor: Conductor,
 ) -> anyhow::Result<()> {
+    let output = conductor.output;
+    let mut upgrading = None;
     let outcome = tokio::select! {
         () = signals.next() => Ok(()),
         outcome = bring_up(addresses, children, output) => match outcome {
             Ok(()) => {
                 announce_ready(settings, addresses, output);
+                upgrading = Some(tokio::spawn(conductor.conduct()));
                 signals.next().await;
                 Ok(())
             }
             Err(error) => Err(error),
         },
     };
+    // No further one begins; the children finish the one that is under way before they stop.
+    if let Some(upgrading) = upgrading {
+        upgrading.abort();
+    }
     let hurry = children.hurry.clone();
     if outcome.is_ok() {
         output.note("stopping: waiting for requests in flight (Ctrl-C again to stop at once)");
@@ -240,11 +328,7 @@ fn hopeless(name: &str, state: Option<ChildState>) -> anyhow::Error {
 }
 
 async fn wait_until_ready(addresses: Addresses, output: Output) -> anyhow::Result<()> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(READY_TIMEOUT)
-        .build()
-        .context("cannot make an HTTP client")?;
+    let client = ready::client().context("cannot make an HTTP client")?;
     let server = format!("http://{}/health/ready", addresses.server);
     let node = format!("http://{}/", addresses.ingress);
     let mut told = String::new();
@@ -253,7 +337,7 @@ async fn wait_until_ready(addresses: Addresses, output: Output) -> anyhow::Resul
         // The node has no service yet; any answer shows that it is there.
         let node = client.get(&node).send().await;
         let Ok(server) = server else {
-            tokio::time::sleep(READY_INTERVAL).await;
+            tokio::time::sleep(ready::ASK_EVERY).await;
             continue;
         };
         if server.status().is_success() && node.is_ok() {
@@ -265,7 +349,7 @@ async fn wait_until_ready(addresses: Addresses, output: Output) -> anyhow::Resul
             output.note(&format!("the server is {reason}"));
             told = reason;
         }
-        tokio::time::sleep(READY_INTERVAL).await;
+        tokio::time::sleep(ready::ASK_EVERY).await;
     }
 }
 

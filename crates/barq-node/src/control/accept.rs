@@ -8,6 +8,7 @@ use barq_judge::{Canary, Considered, Control, Count, Durable, Plan, Run, Standin
 
 use super::configuration::{check, plan_of, refusal};
 use super::disk::Stored;
+use super::leave::HANDING_OVER;
 use super::service::{Served, Service, State};
 use super::step::Before;
 use super::{Dirty, Services, lock, wall_ms};
@@ -29,6 +30,10 @@ impl Services {
         check(&configuration, None)?;
         let service = self.find_or_new(&configuration.service);
         let _accepting = service.accepting.lock().await;
+        if self.is_frozen() {
+            let why = HANDING_OVER.to_owned();
+            return Err(Refusal::NotKept { why });
+        }
         let plan = plan_of(&configuration);
         let towards_stable = match self.consider(&service, &plan, &configuration)? {
             Considered::Duplicate => {

@@ -6,19 +6,26 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::{Dirty, Services, lock};
 
 /// After a failed write.
 const RETRY_PERIOD: Duration = Duration::from_secs(2);
 
 impl Services {
-    /// Writes for ever; to be dropped when the node stops, after [`Services::write_all`].
-    pub(crate) async fn write_what_changes(&self) {
-        loop {
-            if self.write_all().await {
-                self.write.notified().await;
-            } else {
-                tokio::time::sleep(RETRY_PERIOD).await;
+    /// Writes until `ends` says so or nobody can say so any more. What was begun by then is written: no write of this node
+    /// may come after one of the next.
+    pub(crate) async fn write_what_changes(&self, mut ends: watch::Receiver<bool>) {
+        while !*ends.borrow_and_update() {
+            let is_all = self.write_all().await;
+            let told = tokio::select! {
+                () = self.write.notified(), if is_all => Ok(()),
+                () = tokio::time::sleep(RETRY_PERIOD), if !is_all => Ok(()),
+                told = ends.changed() => told,
+            };
+            if told.is_err() {
+                return;
             }
         }
     }

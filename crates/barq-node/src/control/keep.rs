@@ -75,7 +75,7 @@ impl Services {
         }
     }
 
-    fn take_back(&self, service: &Service, state: &State) {
+    pub(super) fn take_back(&self, service: &Service, state: &State) {
         if let Some(canary) = state.canary() {
             canary.wire.close();
         }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use barq_judge::RecallRefusal;
 
 use super::Services;
+use super::leave::HANDING_OVER;
 use super::service::{Service, State};
 use super::trip::Occasion;
 use crate::api::{Recall, Recalled, Refusal, Trip};
@@ -41,6 +42,9 @@ impl Services {
         arrived: Instant,
     ) -> Result<(Trip, bool), Refusal> {
         let mut state = service.lock();
+        if self.is_frozen() {
+            return Err(refuse(HANDING_OVER.to_owned()));
+        }
         // A trip that this instant is on its way to the lock comes first.
         self.absorb_trip(service, &mut state);
         let from = known(&state, &recall.revision)?;

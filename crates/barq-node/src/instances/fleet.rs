@@ -28,6 +28,15 @@ pub(super) struct Fleet {
     tasks: JoinSet<()>,
 }
 
+/// Why nobody sees to a revision any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// It is not wanted, and nothing of it runs.
+    Gone,
+    /// The next node sees to it; what runs goes on.
+    Left,
+}
+
 struct Hired {
     orders: watch::Sender<Order>,
     task: AbortHandle,
@@ -69,7 +78,9 @@ impl Fleet {
     }
 
     /// Sees to the revision until it is gone: no longer wanted, and nothing of it runs. Can go on if it is wanted again.
-    pub(super) async fn run(&mut self) {
+    /// Once the node is left, it waits until each member has come to a point at which it can be adopted.
+    pub(super) async fn run(&mut self) -> End {
+        let node = Arc::clone(&self.node);
         let mut wanted = self.revision.wanted.subscribe();
         let mut ticks = tokio::time::interval(SAMPLE_PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -77,11 +88,16 @@ impl Fleet {
             let now_wanted = wanted.borrow_and_update().clone();
             self.reconcile(&now_wanted, Instant::now());
             if self.members.is_empty() && matches!(now_wanted, Wanted::Gone) {
-                return;
+                return End::Gone;
             }
             let samples = matches!(&now_wanted, Wanted::Run(configured) if configured.configuration.instances.max > 0);
             tokio::select! {
-                changed = wanted.changed() => if changed.is_err() { return },
+                () = node.left() => {
+                    while self.tasks.join_next().await.is_some() {}
+                    return End::Left;
+                }
+                // The sender is a field of the revision, which is held here.
+                changed = wanted.changed() => if changed.is_err() { return End::Gone },
                 Some(ended) = self.tasks.join_next() => self.clear(ended),
                 _ = ticks.tick(), if samples => self.sample(),
                 () = self.revision.ready_set.woken() => self.sample(),

@@ -91,8 +91,8 @@ impl Lifecycle {
             }
             Found::NotReady => running(&health, None, now),
             Found::Ready => running(&health, Some(now + ADOPTION_TRUST_AFTER), now),
-            // Whatever was in flight ended with the node that carried it.
-            Found::Leaving => State::Draining { until: now },
+            // A node that handed over may still carry something to it; nothing else is in flight.
+            Found::Leaving => State::Draining { until: now + drain },
         };
         let mut life = Self::with_state(health, drain, state);
         life.was_ready = found == Found::Ready;

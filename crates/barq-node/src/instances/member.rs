@@ -63,6 +63,7 @@ struct Answer {
 
 /// What a member waits for.
 enum Occurrence {
+    Left,
     Told,
     Kill,
     Answered(Answer),
@@ -76,6 +77,8 @@ enum Occurrence {
 enum LaunchError {
     #[error("the revision ends")]
     Gone,
+    #[error("the next node takes over")]
+    Left,
     #[error("no port could be found")]
     Port(#[source] std::io::Error),
     #[error("its record could not be written")]
@@ -148,11 +151,13 @@ impl Member {
         Ok(member)
     }
 
-    /// Lives until the instance is gone.
+    /// Lives until the instance is gone, or the next node takes over: between two events, when nothing is half-done, so that
+    /// it is found as it is.
     pub(super) async fn live(mut self) {
         self.show();
         while !self.life.is_gone() {
             let event = match self.next().await {
+                Occurrence::Left => return,
                 Occurrence::Told => {
                     self.told = true;
                     self.withdraw().await;
@@ -205,11 +210,12 @@ impl Member {
         let deadline = self.life.next_deadline();
         tokio::select! {
             biased;
+            () = self.node.left() => Occurrence::Left,
             record = end(self.process.as_ref()) => Occurrence::Exited(record),
             () = killed(&self.node), if !self.killed => Occurrence::Kill,
             () = told(&mut self.orders), if !self.told => Occurrence::Told,
             Some(answer) = self.probes.next() => Occurrence::Answered(answer),
-            () = drained(self.endpoint.as_deref()), if draining => Occurrence::Drained,
+            () = drained(self.endpoint.as_deref(), &self.node), if draining => Occurrence::Drained,
             () = time(deadline) => Occurrence::Time,
         }
     }
@@ -260,7 +266,11 @@ impl Member {
     }
 
     async fn try_launch(&mut self) -> Result<(), LaunchError> {
-        let configured = self.revision.configured().await.ok_or(LaunchError::Gone)?;
+        let configured = tokio::select! {
+            biased;
+            () = self.node.left() => return Err(LaunchError::Left),
+            configured = self.revision.configured() => configured.ok_or(LaunchError::Gone)?,
+        };
         let port = self
             .node
             .ports
@@ -491,11 +501,13 @@ async fn end(process: Option<&Process>) -> Option<ExitRecord> {
     }
 }
 
-async fn drained(endpoint: Option<&Endpoint>) {
+/// Nothing is in flight: neither what this node has admitted, nor what one before it may have.
+async fn drained(endpoint: Option<&Endpoint>, node: &Node) {
     match endpoint {
         Some(endpoint) => endpoint.drained().await,
         None => std::future::pending().await,
     }
+    node.predecessors.gone().await;
 }
 
 async fn told(orders: &mut watch::Receiver<Order>) {

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::place::RunNumbers;
 use super::ports::Ports;
+use super::predecessors::Predecessors;
 use super::revision::ChangeNotifier;
 use super::words;
 
@@ -24,9 +25,20 @@ pub(super) struct Node {
     pub(super) changes: ChangeNotifier,
     /// True once nobody waits any longer: everything is killed.
     pub(super) kill: watch::Sender<bool>,
+    /// True once the next node takes over: nothing is driven any more.
+    pub(super) left: watch::Sender<bool>,
+    /// Those before this one: what they carry is in flight, too.
+    pub(super) predecessors: Predecessors,
 }
 
 impl Node {
+    /// Resolves when the next node takes over.
+    pub(super) async fn left(&self) {
+        if self.left.subscribe().wait_for(|left| *left).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Makes sure that nothing runs in a run's directory, and never will.
     pub(super) async fn discard(&self, run: PathBuf) {
         let discarded = tokio::task::spawn_blocking(move || discard(&run)).await;

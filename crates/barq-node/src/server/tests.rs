@@ -14,19 +14,25 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::{NodeError, NodeSettings, ProxyLimits, SOCKET_NAME, Stop, run};
+use super::{
+    HandOverError, NodeError, NodeSettings, ProxyLimits, SOCKET_NAME, Steering, Stop, run,
+    somebody_drains, succession,
+};
 use crate::api::{InstanceRange, LeaseRenewal, ServiceConfiguration};
 use crate::control::tests::{SERVICE, configuration, trial};
 
 const TOKEN: &str = "secret";
+const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Node {
     stop: oneshot::Sender<Stop>,
+    steering: Steering,
     ended: JoinHandle<Result<(), NodeError>>,
     socket: PathBuf,
 }
@@ -53,26 +59,18 @@ impl Node {
     }
 
     async fn start_with(settings: NodeSettings) -> Self {
-        let directory = settings.directory.clone();
+        let socket = settings.directory.join(SOCKET_NAME);
         let (stop, stopped) = oneshot::channel();
-        let ended = tokio::spawn(run(settings, async { stopped.await.unwrap() }));
-        let node = Self {
+        let (node, steering) = succession();
+        let ended = tokio::spawn(run(settings, node, async { stopped.await.unwrap() }));
+        let mut node = Self {
             stop,
+            steering,
             ended,
-            socket: directory.join(SOCKET_NAME),
+            socket,
         };
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while node
-            .try_ask(Method::GET, "/v1/node", TOKEN, &())
-            .await
-            .is_none()
-        {
-            assert!(
-                Instant::now() < deadline && !node.ended.is_finished(),
-                "the node does not start"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let serves = tokio::time::timeout(PATIENCE, node.steering.serves());
+        assert!(serves.await.unwrap(), "the node does not start");
         node
     }
 
@@ -166,7 +164,7 @@ async fn the_api_needs_its_token_and_says_what_is_wrong() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
     let mut settings = settings(directory.path());
     settings.threads = 1;
-    let second = run(settings, std::future::pending()).await;
+    let second = run(settings, succession().0, std::future::pending()).await;
     assert!(matches!(second, Err(NodeError::InUse { .. })), "{second:?}");
     node.stop(Stop::Leave).await;
 }
@@ -241,4 +239,70 @@ async fn a_node_starts_from_its_disk_with_the_canary_at_0() {
     );
     assert_eq!(service["canary"]["lease"]["remaining_ms"], 0);
     node.stop(Stop::Drain).await;
+}
+
+/// What an HTTP/1.1 client reads of one request on a connection of its own.
+async fn get(ingress: std::net::SocketAddr) -> String {
+    let mut stream = TcpStream::connect(ingress).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nhost: nobody.localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_hands_over_serves_until_it_is_told_to_end() {
+    let directory = directory();
+    let settings_of_first = settings(directory.path());
+    let ingress = settings_of_first.ingress.local_addr().unwrap();
+    let listener = settings_of_first.ingress.try_clone().unwrap();
+    let first = Node::start_with(settings_of_first).await;
+    first.put(&idle(trial(1, 10, Some(5)))).await;
+    let (_, seen) = first.ask(Method::GET, "/v1/observations", &()).await;
+    assert_eq!(seen["services"][SERVICE]["canary"]["state"], "serving");
+    assert!(!somebody_drains(directory.path()));
+    first.steering.hand_over().await.unwrap();
+    assert!(somebody_drains(directory.path()));
+    let again = first.try_ask(Method::GET, "/v1/node", TOKEN, &()).await;
+    assert_eq!(again, None, "its API has ended");
+    // Nobody has that name, and the proxy says so: it serves.
+    assert!(get(ingress).await.starts_with("HTTP/1.1 404"));
+
+    let mut settings_of_second = settings(directory.path());
+    settings_of_second.ingress = listener;
+    let second = Node::start_with(settings_of_second).await;
+    first.stop(Stop::Drain).await;
+    assert!(!somebody_drains(directory.path()));
+    assert!(get(ingress).await.starts_with("HTTP/1.1 404"));
+    let (_, seen) = second.ask(Method::GET, "/v1/observations", &()).await;
+    let service = &seen["services"][SERVICE];
+    assert_eq!(
+        (&service["generation"], &service["canary"]["state"]),
+        (&1.into(), &"suspended".into())
+    );
+    second.stop(Stop::Leave).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_cant_write_what_is_in_force_does_not_hand_over() {
+    let directory = directory();
+    let node = Node::start(directory.path()).await;
+    node.put(&idle(trial(1, 10, Some(5)))).await;
+    let (counters, away) = (
+        directory.path().join("counters"),
+        directory.path().join("away"),
+    );
+    std::fs::rename(&counters, &away).unwrap();
+    assert_eq!(node.steering.hand_over().await, Err(HandOverError::NotKept));
+    assert!(!somebody_drains(directory.path()));
+    // The step is entered again by a new generation, as after any lease that ran out.
+    let (_, seen) = node.ask(Method::GET, "/v1/observations", &()).await;
+    let service = &seen["services"][SERVICE];
+    assert_eq!(service["canary"]["state"], "lease_expired");
+    std::fs::rename(&away, &counters).unwrap();
+    let (status, _) = node.put(&idle(trial(2, 10, Some(5)))).await;
+    assert_eq!(status, StatusCode::OK);
+    node.steering.hand_over().await.unwrap();
+    node.stop(Stop::Leave).await;
 }

@@ -4,4 +4,5 @@ mod adoption;
 mod life;
 mod logs;
 mod sizes;
+mod succession;
 mod support;

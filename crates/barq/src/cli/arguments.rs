@@ -69,6 +69,8 @@ pub struct Global {
 pub enum Command {
     /// Run server and node on this machine
     Up(UpArguments),
+    /// Have the running `barq up` replace server and node by the executable that is in its place now; no request is lost
+    Upgrade,
     /// Run the control plane alone, under a supervisor of your own
     Server(ProcessArguments),
     /// Run the data plane alone, under a supervisor of your own

@@ -1,6 +1,7 @@
 //! `up`, `server`, `node`: the long-running processes, and what they take hold of before they start.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 
 use barq_node::server::TlsSettings;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,6 +17,7 @@ use crate::node;
 use crate::output::{Exit, Failure, chain};
 use crate::server::{self, ServerSettings};
 use crate::sockets::{ListenerName, ListenerSource, SocketError, UpConnection};
+use crate::up::line::Lifeline;
 use crate::up::{self, UpSettings};
 
 /// The variable that says how much is logged, e.g. `debug` or `barq=debug,info`.
@@ -42,7 +44,7 @@ pub(super) fn log_to_stderr() {
 
 /// `barq up`.
 pub(super) async fn up(context: &Context, arguments: &UpArguments) -> Result<Exit, Failure> {
-    let executable = std::env::current_exe().map_err(|error| {
+    let executable = executable().map_err(|error| {
         Failure::failed("cannot find this executable").because(error.to_string())
     })?;
     let settings = UpSettings {
@@ -76,7 +78,8 @@ pub(super) async fn server(
     Ok(Exit::Done)
 }
 
-/// `barq node`.
+/// `barq node`. Under `up` the node before it may still serve: the listener comes first, so that `up` sees that this one
+/// runs, and then the lock, once that one hands over.
 pub(super) async fn node(context: &Context, arguments: &NodeArguments) -> Result<Exit, Failure> {
     let NodeArguments {
         process: arguments,
@@ -84,21 +87,52 @@ pub(super) async fn node(context: &Context, arguments: &NodeArguments) -> Result
     } = arguments;
     let data = context.data()?;
     data.create()?;
-    let _lock = data.lock_for_node(arguments.supervised)?;
+    let alone = match arguments.supervised {
+        true => None,
+        false => Some(data.lock_for_node(false)?),
+    };
     let source = source(&data, arguments, arguments.ingress);
     let (listener, up) = source.open(ListenerName::Ingress)?;
     let tls = tls_settings(&data, arguments, tls)?;
-    let stop = Stop::install(up)?;
-    let how = async {
-        match stop.reason().await {
-            StopReason::Asked => node::Stop::Drain,
-            StopReason::UpGone => node::Stop::Leave,
-        }
+    let mut up = match up {
+        Some(up) => Some(Lifeline::new(up.into_stream().map_err(|error| {
+            Failure::failed("cannot talk to barq up").because(error.to_string())
+        })?)),
+        None => None,
     };
-    node::run(&data, listener, tls, how)
+    let mut stop = Stop::install(None)?;
+    let lock = match alone {
+        Some(lock) => lock,
+        None => tokio::select! {
+            lock = node::take_turn(&data, up.as_mut()) => match lock? {
+                Some(lock) => lock,
+                None => return Ok(Exit::Done),
+            },
+            // Nothing was begun.
+            _ = stop.reason() => return Ok(Exit::Done),
+        },
+    };
+    let asked = async { _ = stop.reason().await };
+    let listeners = node::Listeners {
+        ingress: listener,
+        tls,
+    };
+    node::run(&data, listeners, lock, up, asked)
         .await
         .map_err(explain)?;
     Ok(Exit::Done)
+}
+
+/// Where this executable lies, as it was called: a link that leads elsewhere tomorrow is followed then.
+fn executable() -> std::io::Result<PathBuf> {
+    let file = std::env::current_exe()?;
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let called = called.filter(|path| path.components().count() > 1);
+    let Some(called) = called.map(std::path::absolute).transpose()? else {
+        return Ok(file);
+    };
+    let is_it = called.canonicalize().is_ok_and(|target| target == file);
+    Ok(if is_it { called } else { file })
 }
 
 /// When a process shall end, and why.
@@ -107,8 +141,7 @@ struct Stop {
     reason: JoinHandle<StopReason>,
 }
 
-/// Why a process shall end. A node that is asked to end drains its instances; one whose `up` was killed leaves them
-/// running for the next one to adopt.
+/// Why a process shall end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StopReason {
     Asked,
@@ -145,8 +178,8 @@ impl Stop {
     }
 
     /// Why, once it is so.
-    async fn reason(self) -> StopReason {
-        self.reason.await.unwrap_or(StopReason::UpGone)
+    async fn reason(&mut self) -> StopReason {
+        (&mut self.reason).await.unwrap_or(StopReason::UpGone)
     }
 }
 

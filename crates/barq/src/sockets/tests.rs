@@ -26,7 +26,8 @@ async fn a_listener_is_handed_over_and_the_end_is_noticed() {
         let (stream, _) = door.accept().await.expect("a child");
         let stream = stream.into_std().expect("std");
         stream.set_nonblocking(false).expect("blocking");
-        hand_over(&stream, |name| {
+        let wish = read_wish(&stream).expect("a wish");
+        hand_over(&stream, &wish, |name| {
             assert_eq!(name, "ingress");
             Some(OwnedFd::from(listener))
         })

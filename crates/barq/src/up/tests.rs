@@ -8,7 +8,10 @@ fn settings(script: &str, drain_max: Duration) -> (ChildSettings, CancellationTo
     let stop = CancellationToken::new();
     let child = ChildSettings {
         name: "test",
-        executable: PathBuf::from("/bin/sh"),
+        image: Arc::new(Image::at(Path::new("/bin/sh")).expect("a shell")),
+        manner: Manner::Succeed {
+            lines: Switchboard::default(),
+        },
         arguments: vec!["-c".into(), script.into()],
         drain_max,
         stop: stop.clone(),
@@ -32,7 +35,8 @@ async fn wait_for_file(path: &Path) {
 async fn a_child_that_dies_is_started_again() {
     let (child, stop) = settings("exit 7", Duration::from_secs(5));
     let (sender, mut state) = watch::channel(ChildState::default());
-    let keeper = tokio::spawn(child::keep(child, sender));
+    let (_replaces, replaced) = mpsc::channel(REPLACES_MAX);
+    let keeper = tokio::spawn(child::keep(child, sender, replaced));
     let state = state
         .wait_for(|state| state.deaths >= 3)
         .await
@@ -53,7 +57,8 @@ async fn a_child_that_ignores_the_signal_is_killed() {
     );
     let (child, stop) = settings(&script, Duration::from_millis(100));
     let (sender, _state) = watch::channel(ChildState::default());
-    let keeper = tokio::spawn(child::keep(child, sender));
+    let (_replaces, replaced) = mpsc::channel(REPLACES_MAX);
+    let keeper = tokio::spawn(child::keep(child, sender, replaced));
     wait_for_file(&started).await;
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(10), keeper)

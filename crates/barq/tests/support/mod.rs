@@ -59,9 +59,25 @@ impl Barq {
         Self::start_in(tempfile::tempdir().expect("a temporary directory")).await
     }
 
+    /// As [`Self::start`], from a file that may be replaced.
+    pub(crate) async fn start_from_a_copy() -> (Self, PathBuf) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let copy = directory.path().join("barq");
+        let own = env!("CARGO_BIN_EXE_barq");
+        if std::fs::hard_link(own, &copy).is_err() {
+            std::fs::copy(own, &copy).expect("copied");
+        }
+        (Self::start_of(&copy, directory).await, copy)
+    }
+
     async fn start_in(directory: tempfile::TempDir) -> Self {
+        Self::start_of(Path::new(env!("CARGO_BIN_EXE_barq")), directory).await
+    }
+
+    async fn start_of(executable: &Path, directory: tempfile::TempDir) -> Self {
         std::fs::create_dir(directory.path().join("counts")).expect("a directory");
-        let (up, listening) = up(directory.path(), "127.0.0.1:0", "127.0.0.1:0");
+        let any = "127.0.0.1:0";
+        let (up, listening) = up_of(executable, directory.path(), any, any);
         let address = |name: &str| listening[name].as_str().expect("a URL").to_owned();
         let barq = Self {
             directory,
@@ -135,6 +151,11 @@ impl Barq {
     fn process(&self, lock: &str) -> Pid {
         let text = std::fs::read_to_string(self.data().join(lock)).expect("a lock file");
         pid(text.trim().parse().expect("a process id"))
+    }
+
+    /// SIGHUP, as `systemctl reload` sends it.
+    pub(crate) fn hang_up(&self) {
+        kill_process(pid(self.up.id()), Signal::HUP).expect("signalled");
     }
 
     /// A working copy of an app, with the remote set.
@@ -417,7 +438,12 @@ fn log(directory: &Path) -> std::fs::File {
 }
 
 fn up(directory: &Path, listen: &str, ingress: &str) -> (Child, Value) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_barq"))
+    let executable = Path::new(env!("CARGO_BIN_EXE_barq"));
+    up_of(executable, directory, listen, ingress)
+}
+
+fn up_of(executable: &Path, directory: &Path, listen: &str, ingress: &str) -> (Child, Value) {
+    let mut child = Command::new(executable)
         .args(["up", "--json", "--listen", listen, "--ingress", ingress])
         .arg("--data")
         .arg(directory.join("data"))

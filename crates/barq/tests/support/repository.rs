@@ -11,6 +11,8 @@ use super::{Barq, PATIENCE};
 pub(crate) struct Settings {
     /// The steps in production, in TOML.
     pub(crate) steps: String,
+    /// How many instances in production.
+    pub(crate) instances: u32,
     /// More keys of production.
     pub(crate) production: String,
     /// The command of the one check.
@@ -25,6 +27,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             steps: "{ traffic = 10, hold = \"1s\", max_errors = 5 }, { traffic = 50, hold = \"1s\", max_errors = 10 }, { traffic = 100 }".to_owned(),
+            instances: 1,
             production: "lease = \"10s\"".to_owned(),
             check: "test -f mode".to_owned(),
             build: String::new(),
@@ -73,6 +76,7 @@ impl Repository {
     pub(crate) fn configure(&self, settings: &Settings) {
         let Settings {
             steps,
+            instances,
             production,
             check,
             build,
@@ -103,7 +107,7 @@ readiness = {{ path = "/health/ready", period = "200ms", timeout = "200ms", fail
 instances = {{ min = 1, max = 1 }}
 [environments.production]
 approval = {{ role = "tech-lead" }}
-instances = {{ min = 1, max = 1 }}
+instances = {{ min = {instances}, max = {instances} }}
 env = {{ COUNT_FILE = "{count}" }}
 steps = [{steps}]
 {production}

@@ -400,7 +400,14 @@ fn an_adopted_instance_goes_on_starting_or_leaving() {
     play(
         &mut leaving,
         start,
-        &[(0, Time, &[Stop]), (1, ENDED, &[Retire])],
+        &[(0, Time, &[]), (1, Drained, &[Stop]), (2, ENDED, &[Retire])],
+    );
+    let mut waiting = Lifecycle::adopted(health(), DRAIN, Found::Leaving, start);
+    let drain_s = DRAIN.as_secs();
+    play(
+        &mut waiting,
+        start,
+        &[(drain_s - 1, Time, &[]), (drain_s, Time, &[Stop])],
     );
 }
 

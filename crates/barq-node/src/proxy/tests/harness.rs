@@ -151,7 +151,10 @@ impl Stack {
         });
         let writer = tokio::spawn({
             let services = Arc::clone(&services);
-            async move { services.write_what_changes().await }
+            async move {
+                let (_open, ends) = watch::channel(false);
+                services.write_what_changes(ends).await;
+            }
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let ingress = listener.local_addr().unwrap();
