@@ -92,7 +92,7 @@ impl Lifeline {
                 Ok(Some(line)) => match Order::read(&line) {
                     Some(order) => return Some(order),
                     None => {
-                        tracing::warn!(line, "up says something that this version does not know")
+                        tracing::warn!(line, "up says something that this version does not know");
                     }
                 },
                 Ok(None) | Err(_) => return None,

@@ -328,7 +328,7 @@ async fn start_the_one_before(settings: &ChildSettings, lines: &Switchboard) -> 
         match started {
             Ok(heir) => return Some(heir),
             Err(failed) => {
-                tracing::error!(error = %failed, "the node that ran before does not start")
+                tracing::error!(error = %failed, "the node that ran before does not start");
             }
         }
         tokio::select! {
