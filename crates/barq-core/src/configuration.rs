@@ -15,6 +15,7 @@ mod limits;
 pub mod loosening;
 mod milliseconds;
 mod parse;
+mod protocol;
 mod render;
 mod rules;
 mod schema;
@@ -42,6 +43,7 @@ pub use limits::{
     MEMORY_BYTES_MIN, PROBE_FAILURES_MAX, REVISIONS_MAX, STEP_ERRORS_MAX, STEPS_MAX,
 };
 pub use parse::Parsed;
+pub use protocol::Protocol;
 pub use render::render_toml;
 pub use schema::schema;
 pub use service_name::{InvalidServiceName, ServiceName};

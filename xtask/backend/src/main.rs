@@ -24,6 +24,8 @@ use connection::{Connection, Wants};
 
 /// Connections looked at after one wait.
 const EVENTS_MAX: usize = 1024;
+/// Connections that the kernel queues.
+const BACKLOG_CONNECTIONS: i32 = 4096;
 /// Bytes that one read takes.
 const READ_BYTES_MAX: usize = 256 * 1024;
 
@@ -35,6 +37,8 @@ fn main() -> io::Result<()> {
         variable("PORT", "0")
     );
     let listener = TcpListener::bind(&address)?;
+    // A proxy that opens a thousand connections at once is not to wait for the second attempt of some.
+    rustix::net::listen(&listener, BACKLOG_CONNECTIONS)?;
     listener.set_nonblocking(true)?;
     println!("{}", listener.local_addr()?);
     let answers = Answers::new(&variable("K_REVISION", "none"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use barq_core::configuration::{CertificateSource, Health, Probe, Role, Tls};
+use barq_core::configuration::{CertificateSource, Health, Probe, Protocol, Role, Tls};
 use barq_core::effect::{Outcome, PlanRefusal};
 use barq_core::event::{
     Actor, Counts, EndpointCount, Evidence, FailedRequest, InstanceRange, Plan, Recall, Trip,
@@ -116,7 +116,10 @@ pub(super) fn revision(
             max: range.max,
         },
         concurrency: settings.concurrency,
-        protocol: api::Protocol::Http1,
+        protocol: match settings.protocol {
+            Protocol::Http1 => api::Protocol::Http1,
+            Protocol::H2c => api::Protocol::H2c,
+        },
         health: health(&revision.health),
         cpu_milli: settings.cpu_millis,
         memory_bytes: settings.memory_bytes,

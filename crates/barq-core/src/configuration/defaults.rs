@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     Approval, Build, Configuration, DetailedProbe, Environment, Guard, GuardAction, Health,
-    Instances, Keep, PRODUCTION, Probe, Role, STAGING, ServiceName, Smoke, Step,
+    Instances, Keep, PRODUCTION, Probe, Protocol, Role, STAGING, ServiceName, Smoke, Step,
 };
 
 /// The branch that is delivered (`flow.md` section 1).
@@ -62,6 +62,7 @@ impl Environment {
                 2 * GIBIBYTE
             },
             concurrency: 80,
+            protocol: Protocol::default(),
             env: Default::default(),
             secrets: Vec::new(),
             steps: if production {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Configuration, Environment, EnvironmentValue, Health, Instances};
+use super::{Configuration, Environment, EnvironmentValue, Health, Instances, Protocol};
 
 /// The version of the form; raised when a field is added, since that changes every digest.
 const FORM: u32 = 1;
@@ -26,6 +26,8 @@ struct Material<'a> {
     cpu_millis: u32,
     memory_bytes: u64,
     concurrency: u32,
+    #[serde(skip_serializing_if = "Protocol::is_default")]
+    protocol: Protocol,
     drain_ms: u128,
 }
 
@@ -45,6 +47,7 @@ impl Configuration {
             cpu_millis,
             memory_bytes,
             concurrency,
+            protocol,
             ..
         } = environment;
         let material = Material {
@@ -58,6 +61,7 @@ impl Configuration {
             cpu_millis: *cpu_millis,
             memory_bytes: *memory_bytes,
             concurrency: *concurrency,
+            protocol: *protocol,
             drain_ms: environment.drain.as_millis(),
         };
         Some(

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Tls, milliseconds};
+use super::{Protocol, Tls, milliseconds};
 
 /// One environment of an app; together they are a service, `<service>-<environment>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Environment {
     pub memory_bytes: u64,
     /// How many requests an instance works on at once. At least 1.
     pub concurrency: u32,
+    /// What an instance speaks.
+    #[serde(default, skip_serializing_if = "Protocol::is_default")]
+    pub protocol: Protocol,
     /// Environment variables of the instances.
     pub env: BTreeMap<String, EnvironmentValue>,
     /// Names of the secrets that become environment variables of the same name.

@@ -169,6 +169,7 @@ fn render_environment(environment: &Environment) -> String {
         "concurrency",
         &environment.concurrency.to_string(),
     );
+    line(&mut out, "protocol", &text(environment.protocol.name()));
     line(&mut out, "env", &map(&environment.env, render_value));
     line(&mut out, "secrets", &list(&environment.secrets));
     line(

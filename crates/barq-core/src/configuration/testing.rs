@@ -93,12 +93,12 @@ pub(crate) fn any_environment() -> impl Strategy<Value = Environment> {
         lease,
         keep,
         domains,
-        duration(0),
+        (duration(0), prop::sample::select(&Protocol::ALL[..])),
         prop::option::of(any_tls()),
     );
     (first, second).prop_map(
         |((approval, instances, (cpu_millis, kibibytes, concurrency), env, secrets), second)| {
-            let ((steps, guard), shield, lease, keep, domains, drain, tls) = second;
+            let ((steps, guard), shield, lease, keep, domains, (drain, protocol), tls) = second;
             Environment {
                 name: STAGING.to_owned(),
                 approval,
@@ -106,6 +106,7 @@ pub(crate) fn any_environment() -> impl Strategy<Value = Environment> {
                 cpu_millis,
                 memory_bytes: kibibytes << 10,
                 concurrency,
+                protocol,
                 env,
                 secrets,
                 steps,

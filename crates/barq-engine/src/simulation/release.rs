@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use barq_core::configuration::{
     Approval, Build, Check, Configuration, DetailedProbe, Environment, Guard, GuardAction, Health,
-    Instances, Keep, PRODUCTION, Probe, Role, STAGING, ServiceName, Smoke, Step,
+    Instances, Keep, PRODUCTION, Probe, Protocol, Role, STAGING, ServiceName, Smoke, Step,
 };
 use barq_core::event::Commit;
 use barq_core::identity::ImageDigest;
@@ -196,6 +196,7 @@ fn environment(
             revisions: 3,
         },
         domains: Vec::new(),
+        protocol: Protocol::default(),
         tls: None,
         drain: Duration::from_secs(1),
     }

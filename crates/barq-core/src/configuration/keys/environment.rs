@@ -7,7 +7,7 @@ use super::super::limits::{
     MEMORY_BYTES_MIN, REVISIONS_MAX, STEP_ERRORS_MAX, STEPS_MAX,
 };
 use super::super::rules;
-use super::super::{GuardAction, Role};
+use super::super::{GuardAction, Protocol, Role};
 use super::{Keys, MILLISECOND, Shape, from, key, required, set};
 
 static APPROVAL_TABLE: Shape = Shape::Table(&APPROVAL);
@@ -51,6 +51,11 @@ pub(crate) static ENVIRONMENT: Keys = Keys {
                 max: CONCURRENCY_MAX as u64,
             },
             "Requests that an instance works on at once. Default: 80.",
+        ),
+        key(
+            "protocol",
+            Shape::OneOf(&[Protocol::Http1.name(), Protocol::H2c.name()]),
+            "What an instance speaks, also to probes: \"h2c\" is HTTP/2 without TLS, as gRPC needs. Default: \"http1\".",
         ),
         key(
             "env",

@@ -7,7 +7,7 @@ use super::super::diagnostics::{Diagnostic, Diagnostics};
 use super::super::service_name::{LABEL_BYTES_MAX, TAG_SEPARATOR};
 use super::super::spelling::nearest;
 use super::super::{
-    Environment, EnvironmentValue, Instances, Keep, PRODUCTION, STAGING, ServiceName,
+    Environment, EnvironmentValue, Instances, Keep, PRODUCTION, Protocol, STAGING, ServiceName,
 };
 use super::steps;
 use super::table::Table;
@@ -61,6 +61,7 @@ fn environment(report: &mut Diagnostics, table: Table<'_>, name: &str) -> Enviro
         cpu_millis: table.cpu_millis("cpu").unwrap_or(default.cpu_millis),
         memory_bytes: table.size("memory").unwrap_or(default.memory_bytes),
         concurrency: table.whole("concurrency").unwrap_or(default.concurrency),
+        protocol: protocol(table).unwrap_or(default.protocol),
         env: variables(table),
         secrets: table.texts("secrets").unwrap_or(default.secrets),
         steps,
@@ -206,4 +207,11 @@ fn check_name(
             None => diagnostic,
         });
     }
+}
+
+fn protocol(table: Table<'_>) -> Option<Protocol> {
+    let named = table.text("protocol")?;
+    Protocol::ALL
+        .into_iter()
+        .find(|known| known.name() == named)
 }

@@ -72,6 +72,7 @@ pub(super) fn environment(name: &str, gated: bool, canary: &[u8]) -> Environment
             revisions: 3,
         },
         domains: Vec::new(),
+        protocol: Protocol::default(),
         tls: None,
         drain: Duration::from_secs(1),
     }

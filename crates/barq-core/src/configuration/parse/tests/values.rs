@@ -346,3 +346,16 @@ fn check_names_and_methods() {
       |                                                    ^^ must be 100 to 599
     "#);
 }
+
+#[test]
+fn protocols() {
+    for (protocol, expected) in [
+        ("http2", "\"h2c\""),
+        ("H2C", "did you mean \"h2c\"?"),
+        ("grpc", "\"http1\""),
+    ] {
+        let text = format!("environments.production.protocol = \"{protocol}\"\n");
+        let report = refused_after_required(&text);
+        assert!(report.contains(expected), "{protocol}: {report}");
+    }
+}
